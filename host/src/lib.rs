@@ -1,0 +1,6 @@
+//! livekit-webhook: a durable webhook gateway for LiveKit.
+
+pub mod clock;
+pub mod entropy;
+pub mod plugin;
+pub mod store;

@@ -1,0 +1,107 @@
+//! The plugin host: users' WebAssembly components in a strict sandbox.
+//!
+//! One engine, one pre-linked component each, one fresh store per call. A declared failure, a trap and a timeout are
+//! three things with three policies. `convert.rs` alone knows both WIT and our own types.
+
+use bytes::Bytes;
+
+/// What a plugin is shown of an event. Owned and cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// Our event id, printed.
+    pub id: String,
+    /// Event type.
+    pub kind: String,
+    /// Configured source.
+    pub source: String,
+    /// `createdAt`, else the time of arrival, in milliseconds.
+    pub created_at_ms: u64,
+    /// 1 for the first planning of this event.
+    pub attempt: u32,
+    /// Room name.
+    pub room_name: Option<String>,
+    /// Participant identity.
+    pub participant_identity: Option<String>,
+    /// Added by earlier plugins of the chain.
+    pub attributes: Vec<(String, String)>,
+    /// The body: as received, or as the plugin before left it.
+    pub body: Bytes,
+}
+
+/// What a plugin made of it, by the interface its component exports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// `filter`: whether the event goes on.
+    Accept(bool),
+    /// `transform`: none, one or several events in its place.
+    Drafts(Vec<Draft>),
+    /// `route`: the endpoints it goes to, of those the subscription allows.
+    Destinations(Vec<String>),
+    /// `enrich`: attributes to add.
+    Attributes(Vec<(String, String)>),
+    /// `action`: its result, for the log.
+    Done(Bytes),
+}
+
+/// An event a transform made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Another event type, or `None` to keep it.
+    pub kind: Option<String>,
+    /// The new body.
+    pub body: Bytes,
+    /// Attributes to add.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Why there is no output. Which limit, whose fault, what follows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The guest says: this event will never work.
+    #[error("the plugin rejects the event: {0}")]
+    Rejected(String),
+    /// The guest says: try again.
+    #[error("the plugin asks to be tried again")]
+    Retry {
+        /// Not before this many milliseconds.
+        after_ms: Option<u32>,
+    },
+    /// The guest says: some other failure.
+    #[error("the plugin failed: {0}")]
+    Failed(String),
+    /// A wasm trap: unreachable, out of bounds, stack overflow, … With the guest's panic message if it left one.
+    #[error("the plugin trapped: {0}")]
+    Trap(String),
+    /// Over its CPU budget.
+    #[error("the plugin used more than {limit_ms} ms of CPU")]
+    CpuExceeded {
+        /// The budget.
+        limit_ms: u64,
+    },
+    /// Over its wall-clock deadline.
+    #[error("the plugin took more than {limit_ms} ms")]
+    DeadlineExceeded {
+        /// The deadline.
+        limit_ms: u64,
+    },
+    /// Asked for more memory than it may have and then failed.
+    #[error("the plugin wanted more than {limit_bytes} bytes of memory")]
+    MemoryExceeded {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// Returned more than is allowed.
+    #[error("the plugin returned {what} of {value}, at most {max} is allowed")]
+    OutputExceeded {
+        /// Which limit.
+        what: &'static str,
+        /// What it returned.
+        value: u64,
+        /// What is allowed.
+        max: u64,
+    },
+    /// Too many calls wait for this plugin.
+    #[error("the plugin is overloaded")]
+    Unavailable,
+}

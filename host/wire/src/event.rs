@@ -1,0 +1,1 @@
+//! The lossless typed view of an event: every field optional, enums open, unknown members kept.

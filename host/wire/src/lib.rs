@@ -1,0 +1,14 @@
+//! All we know of LiveKit's wire. Pure: no IO, no clock, no dice, no async; compiles to wasm32.
+//!
+//! Used by the Envoy filter, the host, the command line and the plugin SDK, so that there is one verifier and one
+//! reading of an event everywhere. Reading order: what a sender signs ([`sign`]), how a token is judged ([`keys`],
+//! [`token`], [`body_hash`], [`verify`]), what the verified bytes say ([`envelope`], [`event`]).
+
+pub mod event_type;
+pub mod glob;
+pub mod keys;
+pub mod sign;
+pub mod body_hash;
+pub mod verify;
+pub mod envelope;
+pub mod event;

@@ -1,0 +1,1 @@
+//! The wire crate behind a C-like ABI.
