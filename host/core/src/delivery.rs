@@ -1,7 +1,10 @@
 //! The states of a delivery and what follows an attempt: the heart.
+//!
+//! [`after_attempt`] is the only place that decides between delivered, another attempt and dead. It reads nothing but
+//! its arguments; what it returns is written by the store under the claim's fence.
 
-use crate::attempt::Outcome;
-use crate::retry::Schedule;
+use crate::attempt::{Class, Outcome};
+use crate::retry::Policy;
 use crate::time::Timestamp;
 
 /// Where a delivery stands.
@@ -41,19 +44,69 @@ pub enum Next {
     Delivered,
     /// Try again then.
     RetryAt(Timestamp),
-    /// Stop.
+    /// Stop. On [`DeadReason::Gone`] the caller also disables the endpoint.
     Dead(DeadReason),
 }
 
 /// What follows attempt number `attempts_made` (1 for the first), which ended at `now` with `outcome`. The caller brings
 /// the time and the dice (a number in `0.0..1.0`).
 pub fn after_attempt(
-    schedule: &Schedule,
+    policy: &Policy,
     attempts_made: u32,
     outcome: &Outcome,
     now: Timestamp,
     dice: f64,
 ) -> Next {
-    let _ = (schedule, attempts_made, outcome, now, dice);
-    unimplemented!()
+    match outcome.class(policy.client_errors) {
+        Class::Delivered => Next::Delivered,
+        Class::Gone => Next::Dead(DeadReason::Gone),
+        Class::Refused => Next::Dead(DeadReason::Refused),
+        Class::AddressRefused => Next::Dead(DeadReason::AddressRefused),
+        Class::Retry => {
+            // A count of 0 would be a caller's slip; read as 1 it cannot make a loop without a wait.
+            match policy
+                .schedule
+                .wait_ms(attempts_made.max(1), outcome.hint_ms(), dice)
+            {
+                Some(wait_ms) => Next::RetryAt(now.plus_millis(wait_ms)),
+                None => Next::Dead(DeadReason::Exhausted),
+            }
+        }
+    }
 }
+
+// === impl DeadReason ===
+
+impl DeadReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Exhausted,
+        Self::Gone,
+        Self::Refused,
+        Self::AddressRefused,
+        Self::Plugin,
+        Self::Expired,
+        Self::EndpointDisabled,
+    ];
+
+    /// The word of the store, the metrics and the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exhausted => "exhausted",
+            Self::Gone => "gone",
+            Self::Refused => "refused",
+            Self::AddressRefused => "address_refused",
+            Self::Plugin => "plugin",
+            Self::Expired => "expired",
+            Self::EndpointDisabled => "endpoint_disabled",
+        }
+    }
+
+    /// The reverse of [`DeadReason::as_str`].
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+#[cfg(test)]
+mod tests;

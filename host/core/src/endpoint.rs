@@ -1,1 +1,157 @@
-//! endpoint
+//! Where deliveries go: an endpoint's name, URL, signatures and limits.
+//!
+//! The URL is parsed by hand and strictly: what two parsers could read in two ways is refused, because one of them
+//! would be the one that vets the address and the other the one that dials it. Whether an address may be dialled is not
+//! decided here but in [`crate::address_policy`].
+
+use crate::retry::Policy;
+use crate::signature::Signing;
+
+mod url;
+
+pub use url::{EndpointUrl, Host, PlainHttp, UrlError};
+
+/// Longest name of an endpoint, in bytes.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Longest deadline of an attempt, in milliseconds.
+pub const ATTEMPT_TIMEOUT_MS_MAX: i64 = 120_000;
+/// Deadline of an attempt unless configured, in milliseconds.
+pub const ATTEMPT_TIMEOUT_MS_DEFAULT: i64 = 15_000;
+/// Most attempts at once to one endpoint.
+pub const IN_FLIGHT_MAX: usize = 1_000;
+/// Attempts at once to one endpoint unless configured.
+pub const IN_FLIGHT_DEFAULT: usize = 32;
+/// Most ways of signing one delivery.
+pub const SIGNINGS_MAX: usize = 3;
+
+/// An endpoint's name: 1 to 64 of `a-z`, `0-9`, `-` and `_`. It stands in rows, metrics and the command line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// What is known of an endpoint.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// How the rows call it.
+    pub name: Name,
+    /// Where it is. Read when a delivery is sent, so a change holds for what is already planned.
+    pub url: EndpointUrl,
+    /// When to try again.
+    pub policy: Policy,
+    signing: Vec<Signing>,
+    attempt_timeout_ms: i64,
+    in_flight_max: usize,
+}
+
+/// What is wrong with an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Not a name.
+    #[error("an endpoint's name is 1 to {NAME_BYTES_MAX} of a-z, 0-9, `-` and `_`")]
+    Name,
+    /// A deadline of nothing, or one that would hold a place too long.
+    #[error("attempt_timeout_ms = {0}: must be 1 to {ATTEMPT_TIMEOUT_MS_MAX}")]
+    AttemptTimeout(i64),
+    /// Nothing could be sent, or too much at once.
+    #[error("in_flight_max = {0}: must be 1 to {IN_FLIGHT_MAX}")]
+    InFlight(usize),
+    /// Each way of signing sets its own headers, so it can be used once.
+    #[error("each way of signing can be given once, at most {SIGNINGS_MAX} in all")]
+    Signing,
+}
+
+// === impl Name ===
+
+impl Name {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`Error::Name`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if text.is_empty() || text.len() > NAME_BYTES_MAX || !text.bytes().all(fits) {
+            return Err(Error::Name);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl Endpoint ===
+
+impl Endpoint {
+    /// An endpoint with default limits and retries, unsigned.
+    pub fn new(name: Name, url: EndpointUrl) -> Self {
+        Self {
+            name,
+            url,
+            policy: Policy::default(),
+            signing: Vec::new(),
+            attempt_timeout_ms: ATTEMPT_TIMEOUT_MS_DEFAULT,
+            in_flight_max: IN_FLIGHT_DEFAULT,
+        }
+    }
+
+    /// With other limits: the deadline of an attempt over all its phases in milliseconds, and the most attempts at once.
+    ///
+    /// # Errors
+    /// [`Error::AttemptTimeout`], [`Error::InFlight`].
+    pub fn with_limits(
+        mut self,
+        attempt_timeout_ms: i64,
+        in_flight_max: usize,
+    ) -> Result<Self, Error> {
+        if !(1..=ATTEMPT_TIMEOUT_MS_MAX).contains(&attempt_timeout_ms) {
+            return Err(Error::AttemptTimeout(attempt_timeout_ms));
+        }
+        if !(1..=IN_FLIGHT_MAX).contains(&in_flight_max) {
+            return Err(Error::InFlight(in_flight_max));
+        }
+        self.attempt_timeout_ms = attempt_timeout_ms;
+        self.in_flight_max = in_flight_max;
+        Ok(self)
+    }
+
+    /// Signed in these ways, all at once.
+    ///
+    /// # Errors
+    /// [`Error::Signing`] when a way is given twice.
+    pub fn with_signing(mut self, signing: Vec<Signing>) -> Result<Self, Error> {
+        let mut ways: Vec<_> = signing.iter().map(std::mem::discriminant).collect();
+        while let Some(way) = ways.pop() {
+            if ways.contains(&way) {
+                return Err(Error::Signing);
+            }
+        }
+        self.signing = signing;
+        Ok(self)
+    }
+
+    /// How its deliveries are signed.
+    pub fn signing(&self) -> &[Signing] {
+        &self.signing
+    }
+
+    /// Deadline of one attempt over DNS, connect, TLS, headers and body, in milliseconds.
+    pub fn attempt_timeout_ms(&self) -> i64 {
+        self.attempt_timeout_ms
+    }
+
+    /// Most attempts at once.
+    pub fn in_flight_max(&self) -> usize {
+        self.in_flight_max
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Typed ids: 128 bits, time first, so that they sort by creation. Printed as a prefix and 26 characters of Crockford's
 //! base 32 (the ULID form).
 
-/// Why a text is not an id.
+/// Why a text is not an id. Upper case is refused too: an id has one spelling, so that texts can be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected `{prefix}` and 26 characters of base 32")]
+#[error("expected `{prefix}` and 26 characters of base 32 in lower case")]
 pub struct Error {
     prefix: &'static str,
 }
@@ -76,7 +76,13 @@ fn parse(text: &str, prefix: &'static str) -> Result<u128, Error> {
         return Err(error);
     }
     digits.iter().try_fold(0u128, |value, digit| {
-        let digit = ALPHABET.iter().position(|known| known == digit).ok_or(error.clone())?;
+        let digit = ALPHABET
+            .iter()
+            .position(|known| known == digit)
+            .ok_or(error.clone())?;
         Ok((value << 5) | digit as u128)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,19 @@
 //! *dead letter* is a delivery we stopped trying.
 
 pub mod time;
+
 pub mod id;
+
 pub mod subscription;
+
 pub mod endpoint;
+
 pub mod delivery;
+
 pub mod attempt;
+
 pub mod retry;
+
 pub mod signature;
+
 pub mod address_policy;

@@ -1,0 +1,166 @@
+use super::*;
+use crate::signature::Secret;
+use proptest::prelude::*;
+
+#[track_caller]
+fn check(text: &str, expect: Result<&str, UrlError>) {
+    let parsed = EndpointUrl::parse(text, PlainHttp::Allowed).map(|url| url.to_string());
+    assert_eq!(parsed, expect.map(str::to_owned), "{text:?}");
+}
+
+#[test]
+fn urls_that_are_read() {
+    check("https://example.com", Ok("https://example.com/"));
+    check(
+        "HTTPS://Example.COM:443/A?b=%2Fc",
+        Ok("https://example.com/A?b=%2Fc"),
+    );
+    check("https://example.com?x", Ok("https://example.com/?x"));
+    check("https://example.com./x", Ok("https://example.com/x"));
+    check("http://example.com:8080/", Ok("http://example.com:8080/"));
+    check("http://example.com:443/", Ok("http://example.com:443/"));
+    check(
+        "http://my_service.default.svc/",
+        Ok("http://my_service.default.svc/"),
+    );
+    check("https://10.0.0.1:8443/", Ok("https://10.0.0.1:8443/"));
+    check(
+        "https://[2001:DB8:0::1]:8443/a",
+        Ok("https://[2001:db8::1]:8443/a"),
+    );
+    check(
+        "https://xn--bcher-kva.example/",
+        Ok("https://xn--bcher-kva.example/"),
+    );
+    check(
+        "https://example.com/a/../b//c",
+        Ok("https://example.com/a/../b//c"),
+    );
+}
+
+#[test]
+fn urls_that_are_refused() {
+    check("", Err(UrlError::Scheme));
+    check("example.com", Err(UrlError::Scheme));
+    check("ftp://example.com/", Err(UrlError::Scheme));
+    check("https:/example.com/", Err(UrlError::Scheme));
+    check("https://user@example.com/", Err(UrlError::UserInfo));
+    check("https://a:b@example.com/", Err(UrlError::UserInfo));
+    check("https://example.com/#top", Err(UrlError::Fragment));
+    check("https:///path", Err(UrlError::Host));
+    check("https://:443/", Err(UrlError::Host));
+    check("https://./", Err(UrlError::Host));
+    check("https://a..b/", Err(UrlError::Host));
+    check("https://-a.com/", Err(UrlError::Host));
+    check("https://a,b/", Err(UrlError::Host));
+    check("https://exam%70le.com/", Err(UrlError::Host));
+    check("https://bücher.example/", Err(UrlError::Character));
+    check("https://example.com/a b", Err(UrlError::Character));
+    check("https://example.com\\@10.0.0.1/", Err(UrlError::Character));
+    check("https://example.com/\r\nx", Err(UrlError::Character));
+    check("https://example.com:/", Err(UrlError::Port));
+    check("https://example.com:0/", Err(UrlError::Port));
+    check("https://example.com:65536/", Err(UrlError::Port));
+    check("https://example.com:+80/", Err(UrlError::Port));
+    check("https://example.com:80:80/", Err(UrlError::Port));
+    check("https://example.com/%2", Err(UrlError::Percent));
+    check("https://example.com/%zz", Err(UrlError::Percent));
+    check(
+        &format!("https://example.com/{}", "a".repeat(2_048)),
+        Err(UrlError::TooLong),
+    );
+    let text = "http://example.com/";
+    assert_eq!(
+        EndpointUrl::parse(text, PlainHttp::Refused),
+        Err(UrlError::PlainHttp)
+    );
+}
+
+#[test]
+fn odd_addresses_are_refused() {
+    for host in [
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "127.0.0.01",
+        "1.2.3.4.5",
+        "127.0.0.256",
+        "127.0.0.1.",
+        "a.0x1",
+        "example.123",
+        "[::1%25eth0]",
+        "[::1",
+        "[1.2.3.4]",
+        "[::g]",
+    ] {
+        check(&format!("https://{host}/"), Err(UrlError::Address));
+    }
+    check("https://::1/", Err(UrlError::Port));
+    check("https://[::1]x/", Err(UrlError::Address));
+}
+
+#[test]
+fn names() {
+    for good in ["a", "billing-2", "a_b", &"x".repeat(64)] {
+        assert_eq!(Name::parse(good).unwrap().as_str(), good);
+    }
+    for bad in ["", "A", "a b", "a.b", "ä", &"x".repeat(65)] {
+        assert_eq!(Name::parse(bad), Err(Error::Name));
+    }
+}
+
+fn endpoint() -> Endpoint {
+    let url = EndpointUrl::parse("https://example.com/", PlainHttp::Refused).unwrap();
+    Endpoint::new(Name::parse("billing").unwrap(), url)
+}
+
+#[test]
+fn limits_are_refused_just_past_them() {
+    assert!(endpoint().with_limits(1, 1).is_ok());
+    assert!(endpoint().with_limits(120_000, 1_000).is_ok());
+    assert_eq!(
+        endpoint().with_limits(0, 1).unwrap_err(),
+        Error::AttemptTimeout(0)
+    );
+    assert_eq!(
+        endpoint().with_limits(120_001, 1).unwrap_err(),
+        Error::AttemptTimeout(120_001)
+    );
+    assert_eq!(
+        endpoint().with_limits(1, 0).unwrap_err(),
+        Error::InFlight(0)
+    );
+    assert_eq!(
+        endpoint().with_limits(1, 1_001).unwrap_err(),
+        Error::InFlight(1_001)
+    );
+}
+
+#[test]
+fn a_way_of_signing_is_used_once() {
+    let hmac = || Signing::hmac("x-signature", Secret::new(b"secret".to_vec()).unwrap()).unwrap();
+    assert!(endpoint().with_signing(vec![hmac()]).is_ok());
+    assert_eq!(
+        endpoint().with_signing(vec![hmac(), hmac()]).unwrap_err(),
+        Error::Signing
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_parser(text in "(https?://)?\\PC{0,40}") {
+        let _ = EndpointUrl::parse(&text, PlainHttp::Allowed);
+    }
+
+    /// What is printed is read as the same URL again.
+    #[test]
+    fn printed_urls_are_read_again(
+        text in "https?://[a-zA-Z0-9.\\[\\]:-]{1,20}(:[0-9]{1,5})?(/[a-z%0-9?]{0,8})?",
+    ) {
+        if let Ok(url) = EndpointUrl::parse(&text, PlainHttp::Allowed) {
+            prop_assert_eq!(EndpointUrl::parse(&url.to_string(), PlainHttp::Allowed), Ok(url));
+        }
+    }
+}

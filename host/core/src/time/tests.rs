@@ -1,0 +1,34 @@
+use super::*;
+use proptest::prelude::*;
+
+#[test]
+fn seconds_round_down() {
+    for (millis, secs) in [
+        (0, 0),
+        (999, 0),
+        (1_000, 1),
+        (-1, -1),
+        (-1_000, -1),
+        (-1_001, -2),
+    ] {
+        assert_eq!(Timestamp::from_millis(millis).as_secs(), secs, "{millis}");
+    }
+}
+
+#[test]
+fn the_ends_of_the_range_hold() {
+    let last = Timestamp::from_millis(i64::MAX);
+    let first = Timestamp::from_millis(i64::MIN);
+    assert_eq!(last.plus_millis(1), last);
+    assert_eq!(first.plus_millis(-1), first);
+    assert_eq!(last.millis_since(first), i64::MAX);
+}
+
+proptest! {
+    #[test]
+    fn later_and_since_agree(start in -1i64 << 60..1 << 60, span in -1i64 << 60..1 << 60) {
+        let start = Timestamp::from_millis(start);
+        prop_assert_eq!(start.plus_millis(span).millis_since(start), span);
+        prop_assert_eq!(start.plus_millis(span) > start, span > 0);
+    }
+}
