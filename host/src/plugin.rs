@@ -2,8 +2,64 @@
 //!
 //! One engine, one pre-linked component each, one fresh store per call. A declared failure, a trap and a timeout are
 //! three things with three policies. `convert.rs` alone knows both WIT and our own types.
+//!
+//! A plugin is loaded ([`load`] makes a [`registry::Plugin`] on an [`engine`]) and then called once an event ([`call`]
+//! makes an [`instance`] and runs it within its [`limits`], charged by a [`meter`]). What a guest leaves behind is its
+//! answer, its [`log`] lines and its [`metrics`].
+//!
+//! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or environment, because
+//! none is linked; it has no memory, CPU or time past its limits; nothing of it survives the call.
+//! Non-guarantee: a side channel between guests on one machine is not closed.
+
+mod call;
+mod convert;
+pub mod engine;
+mod instance;
+pub mod limits;
+pub mod load;
+mod log;
+mod meter;
+pub mod metrics;
+pub mod registry;
+mod trap;
+mod world;
+
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
+
+/// What a component can be asked, in the order it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// Whether the event goes on.
+    Filter,
+    /// What is delivered in its place.
+    Transform,
+    /// Where it goes.
+    Route,
+    /// What is added to it.
+    Enrich,
+    /// What is done about it.
+    Action,
+}
+
+impl Interface {
+    /// All, in the order of a call.
+    pub const ALL: [Self; 5] =
+        [Self::Filter, Self::Transform, Self::Route, Self::Enrich, Self::Action];
+
+    /// As in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Transform => "transform",
+            Self::Route => "route",
+            Self::Enrich => "enrich",
+            Self::Action => "action",
+        }
+    }
+}
 
 /// What a plugin is shown of an event. Owned and cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

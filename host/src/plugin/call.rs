@@ -1,0 +1,194 @@
+//! One call of a plugin: wait for a place, make an instance, run it within its limits, throw it away.
+//!
+//! A store is never used twice: whatever a guest did to its own memory ends with the event. Nothing of the guest runs
+//! outside [`Meter::charge`], and nothing at all outlives the deadline.
+
+use super::convert::Ended;
+use super::instance::{self, State};
+use super::limits::{self, Growth, Limits};
+use super::log::Lines;
+use super::meter::{Meter, Stop};
+use super::registry::Plugin;
+use super::{Fault, Input, Interface, Output, trap};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::Store;
+use wasmtime::component::Instance;
+
+/// Places for calls that run, and a bounded number of calls that wait for one.
+#[derive(Debug)]
+pub struct Queue {
+    running: Semaphore,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+}
+
+/// Counts one call as waiting for as long as it lives.
+struct Waiting<'a>(&'a AtomicUsize);
+
+// === impl Queue ===
+
+impl Queue {
+    /// As `limits` say.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            running: Semaphore::new(limits.concurrency()),
+            waiting: AtomicUsize::new(0),
+            waiting_max: limits.size(limits::QUEUE),
+        }
+    }
+
+    /// A place, or `None` when too many wait already.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(place) = self.running.try_acquire() {
+            return Some(place);
+        }
+        let waiting = Waiting(&self.waiting);
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= self.waiting_max {
+            return None;
+        }
+        let place = self.running.acquire().await.ok();
+        drop(waiting);
+        place
+    }
+
+    /// Calls that wait now.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+// === impl Plugin ===
+
+impl Plugin {
+    /// Shows the event to every interface the component exports, in the order `filter`, `transform`, `route`,
+    /// `enrich`, `action`, in one fresh instance, and gives one [`Output`] for each. A filter that says no ends it:
+    /// its answer is then the last.
+    ///
+    /// # Errors
+    /// A [`Fault`] of the first interface that came to no result. There are no outputs then.
+    ///
+    /// # Cancel safety
+    /// Safe: a call that is dropped leaves nothing behind but its lines in the log.
+    pub async fn call(&self, input: Input) -> Result<Vec<Output>, Fault> {
+        let wall = self.wall();
+        let started = Instant::now();
+        let called = async {
+            let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
+            let _instance = self.engine.places().acquire().await.map_err(|_| Fault::Unavailable)?;
+            self.run(input, started, wall).await
+        };
+        match tokio::time::timeout(wall, called).await {
+            Ok(result) => result,
+            Err(_) => Err(Fault::DeadlineExceeded { limit_ms: millis(wall) }),
+        }
+    }
+
+    /// Calls that wait for a place now.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
+    async fn run(
+        &self,
+        input: Input,
+        started: Instant,
+        wall: Duration,
+    ) -> Result<Vec<Output>, Fault> {
+        let (mut store, meter) = self.store(input, started, wall);
+        let result = meter
+            .charge(async {
+                let instance = self.pre.instantiate_async(&mut store).await?;
+                meter.restart(self.cpu());
+                self.outputs(&mut store, &instance).await
+            })
+            .await;
+        store.data().log.finish();
+        result.map_err(|ended| match ended {
+            Ended::Fault(fault) => fault,
+            Ended::Engine(error) => fault(&error, store.data(), &self.limits),
+        })
+    }
+
+    async fn outputs(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+    ) -> Result<Vec<Output>, Ended> {
+        let mut outputs = Vec::new();
+        for interface in Interface::ALL {
+            let called = self.exports.call(interface, store, instance, &self.limits).await?;
+            let refused = called == Some(Output::Accept(false));
+            outputs.extend(called);
+            if refused {
+                break;
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// A store for `input`, and the account that is charged for it.
+    pub(super) fn store(
+        &self,
+        input: Input,
+        started: Instant,
+        wall: Duration,
+    ) -> (Store<State>, Meter) {
+        let meter = Meter::new(started, wall, self.limits.time(limits::CPU_INIT_MS));
+        let state = State {
+            growth: Growth::new(&self.limits),
+            log: Lines::new(&self.name, &input.id, &self.limits),
+            input,
+            body: OnceLock::new(),
+            config: self.config.clone(),
+            metrics: self.metrics.clone(),
+            stopped: None,
+        };
+        (instance::store(&self.engine, state, &self.limits, &meter), meter)
+    }
+
+    /// The deadline of a call: the longest its interfaces are given.
+    fn wall(&self) -> Duration {
+        self.longest(limits::WALL_PURE_MS, limits::WALL_IO_MS)
+    }
+
+    fn cpu(&self) -> Duration {
+        self.longest(limits::CPU_PURE_MS, limits::CPU_IO_MS)
+    }
+
+    fn longest(&self, pure: limits::Row, io: limits::Row) -> Duration {
+        let does_io = self.exports.does_io();
+        self.limits.time(if does_io { io } else { pure })
+    }
+}
+
+/// What the engine's error means, with what the store knows of its cause.
+pub(super) fn fault(error: &wasmtime::Error, state: &State, limits: &Limits) -> Fault {
+    match state.stopped {
+        Some(Stop::Cpu { limit_ms }) => return Fault::CpuExceeded { limit_ms },
+        Some(Stop::Wall { limit_ms }) => return Fault::DeadlineExceeded { limit_ms },
+        None => {}
+    }
+    if state.growth.refused() {
+        return Fault::MemoryExceeded { limit_bytes: limits.get(limits::MEMORY_BYTES) };
+    }
+    let max = limits.get(limits::CROSSING_BYTES);
+    if trap::is_crossing(error) {
+        // The engine stops at the first byte too many and does not say how many there were.
+        let what = "bytes to the host, at least";
+        return Fault::OutputExceeded { what, value: max.saturating_add(1), max };
+    }
+    Fault::Trap(trap::describe(error, state.log.last_words()))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,65 @@
+//! One instance: a fresh store with its limits set, used for one call and thrown away.
+//!
+//! What the guest can reach of the host is exactly [`State`]: its event, its configuration, its log, its numbers.
+
+use super::limits::{CROSSING_BYTES, Growth, HANDLES, Limits};
+use super::log::Lines;
+use super::meter::{Meter, Stop};
+use super::metrics::Metrics;
+use super::{Input, engine::Engine};
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
+use wasmtime::{Store, UpdateDeadline};
+
+/// The host's side of the guest's `event` resource. There is one event a call, so the handle says nothing more.
+#[derive(Debug)]
+pub struct EventHandle;
+
+/// The configuration of a plugin: JSON as given, and parsed.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// As given.
+    pub bytes: Bytes,
+    /// Parsed.
+    pub value: Value,
+}
+
+/// What the host keeps for one call.
+#[derive(Debug)]
+pub struct State {
+    /// The event.
+    pub input: Input,
+    /// Its body, parsed at the first `field`.
+    pub body: OnceLock<Option<Value>>,
+    /// The plugin's configuration.
+    pub config: Arc<Config>,
+    /// Its memory.
+    pub growth: Growth,
+    /// Its log.
+    pub log: Lines,
+    /// Its numbers.
+    pub metrics: Arc<Metrics>,
+    /// Why it was interrupted, if it was.
+    pub stopped: Option<Stop>,
+}
+
+/// A store for one call, with every limit set before any guest code runs.
+pub fn store(engine: &Engine, state: State, limits: &Limits, meter: &Meter) -> Store<State> {
+    let mut store = Store::new(engine.wasmtime(), state);
+    store.limiter(|state| &mut state.growth);
+    store.set_hostcall_fuel(limits.size(CROSSING_BYTES));
+    store.set_max_component_handles(limits.size(HANDLES));
+    store.set_epoch_deadline(1);
+    let meter = meter.clone();
+    store.epoch_deadline_callback(move |mut context| {
+        Ok(match meter.verdict() {
+            None => UpdateDeadline::Yield(1),
+            stop => {
+                context.data_mut().stopped = stop;
+                UpdateDeadline::Interrupt
+            }
+        })
+    });
+    store
+}

@@ -1,0 +1,265 @@
+//! What a plugin may use. Every number has a name, a unit, a default and a cap.
+//!
+//! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its cap. The memory of a
+//! call is summed over all memories of its store, so that a component of several modules gets no more than one of one
+//! module. A refused growth is an answer to the guest (`memory.grow` returns -1), not a trap: a guest that copes goes on.
+//!
+//! Not here: how long a compilation may take. It cannot be interrupted within the process.
+
+use std::time::Duration;
+
+/// One row: what it is called in the configuration, its default and its cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// With the unit last, as in the configuration.
+    pub name: &'static str,
+    /// When nobody says otherwise.
+    pub default: u64,
+    /// The most an operator can set.
+    pub cap: u64,
+}
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// Size of a component's file, looked at before it is parsed.
+pub const COMPONENT_BYTES: Row = row("component_bytes", 8 * MIB, 32 * MIB);
+/// Linear memory, summed over all memories of one instance.
+pub const MEMORY_BYTES: Row = row("memory_bytes", 64 * MIB, 256 * MIB);
+/// Elements of one table.
+pub const TABLE_ELEMENTS: Row = row("table_elements", 20_000, 100_000);
+/// What a guest hands to the host in one crossing: one import called, or one result returned.
+pub const CROSSING_BYTES: Row = row("crossing_bytes", MIB, 8 * MIB);
+/// Resource handles a guest holds at once.
+pub const HANDLES: Row = row("handles", 1024, 8192);
+/// CPU of a call of `filter`, `transform` or `route`.
+pub const CPU_PURE_MS: Row = row("cpu_pure_ms", 50, 1000);
+/// CPU of a call of `enrich` or `action`.
+pub const CPU_IO_MS: Row = row("cpu_io_ms", 250, 5000);
+/// CPU to instantiate, and to check the configuration at load.
+pub const CPU_INIT_MS: Row = row("cpu_init_ms", 250, 5000);
+/// Wall clock of a call of `filter`, `transform` or `route`, with the wait for a free place.
+pub const WALL_PURE_MS: Row = row("wall_pure_ms", 250, 5000);
+/// Wall clock of a call of `enrich` or `action`, with the wait for a free place.
+pub const WALL_IO_MS: Row = row("wall_io_ms", 5000, 60_000);
+/// Body of one draft, or result of an action.
+pub const BODY_BYTES: Row = row("body_bytes", MIB, 8 * MIB);
+/// Drafts of one event.
+pub const DRAFTS: Row = row("drafts", 32, 256);
+/// Destinations of one event.
+pub const DESTINATIONS: Row = row("destinations", 16, 128);
+/// Attributes added to one event or draft.
+pub const ATTRIBUTES: Row = row("attributes", 64, 512);
+/// Name and value of one attribute together; also the name of a destination or of a type of event.
+pub const ATTRIBUTE_BYTES: Row = row("attribute_bytes", 4 * KIB, 32 * KIB);
+/// One line of a plugin's log with its fields.
+pub const LOG_LINE_BYTES: Row = row("log_line_bytes", 4 * KIB, 40 * KIB);
+/// Lines in the log an event.
+pub const LOG_LINES: Row = row("log_lines", 100, 1000);
+/// All lines of an event.
+pub const LOG_BYTES: Row = row("log_bytes", 64 * KIB, 640 * KIB);
+/// Calls of one plugin that run at once. The default, 0, stands for two a core.
+pub const CONCURRENCY: Row = row("concurrency", 0, 1024);
+/// Calls that wait for one of those places. The next one is turned away.
+pub const QUEUE: Row = row("queue", 64, 65_536);
+
+/// Text of a guest's failure, cut on a character boundary. Fixed.
+pub const ERROR_BYTES_MAX: usize = 2048;
+/// Stack of wasm code, in bytes. Fixed; the same for every plugin of an engine.
+pub const WASM_STACK_BYTES: usize = 512 * 1024;
+/// Stack of a fiber: the wasm code's and the host's own frames, in bytes. Fixed.
+pub const ASYNC_STACK_BYTES: usize = 2 * 1024 * 1024;
+/// Memories, tables and core instances of one component. Fixed.
+pub const MEMORIES_MAX: u32 = 4;
+/// See [`MEMORIES_MAX`].
+pub const TABLES_MAX: u32 = 8;
+/// See [`MEMORIES_MAX`].
+pub const CORE_INSTANCES_MAX: u32 = 32;
+/// The host's own bookkeeping for one instance, in bytes. Fixed.
+pub const INSTANCE_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+const fn row(name: &'static str, default: u64, cap: u64) -> Row {
+    Row { name, default, cap }
+}
+
+/// The rows an operator may set, in the order of [`Limits::rows`].
+const ROWS: [Row; 20] = [
+    COMPONENT_BYTES,
+    MEMORY_BYTES,
+    TABLE_ELEMENTS,
+    CROSSING_BYTES,
+    HANDLES,
+    CPU_PURE_MS,
+    CPU_IO_MS,
+    CPU_INIT_MS,
+    WALL_PURE_MS,
+    WALL_IO_MS,
+    BODY_BYTES,
+    DRAFTS,
+    DESTINATIONS,
+    ATTRIBUTES,
+    ATTRIBUTE_BYTES,
+    LOG_LINE_BYTES,
+    LOG_LINES,
+    LOG_BYTES,
+    CONCURRENCY,
+    QUEUE,
+];
+
+/// The limits of one plugin: a value for every [`Row`], each within its cap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    values: [u64; ROWS.len()],
+}
+
+/// Why a limit was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No row of this name.
+    #[error("{name}: no such limit; there are {}", names())]
+    Unknown {
+        /// As given.
+        name: String,
+    },
+    /// Zero, or over the cap.
+    #[error("{name} = {value}: must be 1 to {cap}")]
+    Range {
+        /// Which.
+        name: &'static str,
+        /// As given.
+        value: u64,
+        /// The most there may be.
+        cap: u64,
+    },
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { values: ROWS.map(|row| row.default) }
+    }
+}
+
+impl Limits {
+    /// Sets the row of this name, as the configuration does.
+    ///
+    /// # Errors
+    /// When there is no such row, or the value is not between 1 and its cap.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
+        let Some(index) = ROWS.iter().position(|row| row.name == name) else {
+            return Err(Error::Unknown { name: name.to_owned() });
+        };
+        let Row { name, cap, .. } = ROWS[index];
+        if value == 0 || value > cap {
+            return Err(Error::Range { name, value, cap });
+        }
+        self.values[index] = value;
+        Ok(())
+    }
+
+    /// As [`Limits::set`], for code that builds one.
+    ///
+    /// # Errors
+    /// As [`Limits::set`].
+    pub fn with(mut self, row: Row, value: u64) -> Result<Self, Error> {
+        self.set(row.name, value)?;
+        Ok(self)
+    }
+
+    /// The value of a row.
+    pub fn get(&self, row: Row) -> u64 {
+        ROWS.iter().position(|r| r.name == row.name).map_or(row.default, |index| self.values[index])
+    }
+
+    /// The value of a row that counts things in memory.
+    pub fn size(&self, row: Row) -> usize {
+        usize::try_from(self.get(row)).unwrap_or(usize::MAX)
+    }
+
+    /// The value of a row in milliseconds.
+    pub fn time(&self, row: Row) -> Duration {
+        Duration::from_millis(self.get(row))
+    }
+
+    /// Calls at once: as set, else two a core.
+    pub fn concurrency(&self) -> usize {
+        match self.size(CONCURRENCY) {
+            0 => 2 * std::thread::available_parallelism().map_or(1, usize::from),
+            set => set,
+        }
+    }
+
+    /// Every row with its value, for `check` and the admin API.
+    pub fn rows(&self) -> impl Iterator<Item = (Row, u64)> + '_ {
+        ROWS.into_iter().zip(self.values)
+    }
+}
+
+fn names() -> String {
+    ROWS.map(|row| row.name).join(", ")
+}
+
+/// Memory and tables of one instance, summed as they grow.
+#[derive(Debug)]
+pub struct Growth {
+    memory_bytes: usize,
+    memory_bytes_max: usize,
+    peak_bytes: usize,
+    table_elements_max: usize,
+    refused: bool,
+}
+
+impl Growth {
+    /// Nothing used yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            memory_bytes: 0,
+            memory_bytes_max: limits.size(MEMORY_BYTES),
+            peak_bytes: 0,
+            table_elements_max: limits.size(TABLE_ELEMENTS),
+            refused: false,
+        }
+    }
+
+    /// The most memory that was in use, in bytes.
+    pub fn peak_bytes(&self) -> usize {
+        self.peak_bytes
+    }
+
+    /// Whether a growth was refused. What follows tells if the guest coped.
+    pub fn refused(&self) -> bool {
+        self.refused
+    }
+}
+
+impl wasmtime::ResourceLimiter for Growth {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let summed = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if summed > self.memory_bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.memory_bytes = summed;
+        self.peak_bytes = self.peak_bytes.max(summed);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= self.table_elements_max && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! From bytes to a [`Plugin`]: measured, parsed, linked, tried once. Refusals are in words for whoever can act on them.
+//!
+//! A core module is refused with the command that makes it a component, and not converted in passing: then the bytes an
+//! operator has on disk, their digest, and what runs are one thing.
+
+use super::call::{self, Queue};
+use super::convert::{self, Exports, IMPORTS, PACKAGE, VERSION};
+use super::engine::Engine;
+use super::instance::{Config, State};
+use super::limits::{self, Limits};
+use super::metrics::Metrics;
+use super::registry::{OnError, Options, Plugin};
+use super::{Fault, Input};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// Why a plugin was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Looked at before parsing.
+    #[error("the file has {bytes} bytes, at most {max} are allowed (component_bytes)")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// Neither a module nor a component.
+    #[error("this is not WebAssembly: a component begins with `\\0asm` and its version")]
+    NotWasm,
+    /// Needs one more step of its author.
+    #[error("this is a core module, not a component: run `livekit-webhook plugin pack` on it first")]
+    CoreModule,
+    /// The engine refuses it.
+    #[error("the component is not valid for this host")]
+    Invalid(#[source] wasmtime::Error),
+    /// It wants what this host does not give.
+    #[error(
+        "needs {}; this host gives a plugin {PACKAGE}/{{{}}}@{VERSION} and nothing else",
+        .missing.join(", "),
+        IMPORTS.join(",")
+    )]
+    UnmetImports {
+        /// The names it imports.
+        missing: Vec<String>,
+    },
+    /// It exports nothing we would call.
+    #[error(
+        "exports none of {PACKAGE}/{{filter,transform,route,enrich,action}}@{VERSION}; it exports {}",
+        if .exports.is_empty() { "nothing".to_owned() } else { .exports.join(", ") }
+    )]
+    NoInterface {
+        /// What it does export.
+        exports: Vec<String>,
+    },
+    /// Its interfaces have our names and another shape.
+    #[error("its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK")]
+    OtherContract(#[source] wasmtime::Error),
+    /// The configuration is not JSON.
+    #[error("config is not JSON")]
+    ConfigSyntax(#[source] serde_json::Error),
+    /// The plugin refused it.
+    #[error("the plugin refuses its config: {0}")]
+    Config(String),
+    /// A filter without a policy.
+    #[error("a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`")]
+    NoOnError,
+    /// It could not be instantiated, or broke while it checked its configuration.
+    #[error("it does not start")]
+    Start(#[source] Fault),
+}
+
+/// Begins every WebAssembly file.
+const MAGIC: &[u8] = b"\0asm";
+/// Follows it in a core module.
+const CORE: &[u8] = &[1, 0, 0, 0];
+
+/// See [`Plugin::load`].
+pub(super) async fn load(
+    engine: &Engine,
+    name: &str,
+    wasm: Bytes,
+    options: Options,
+) -> Result<Plugin, Error> {
+    let Options { config, limits, on_error } = options;
+    preamble(&wasm, &limits)?;
+    let config = Arc::new(parse_config(config)?);
+    let compiler = engine.clone();
+    let compiled =
+        tokio::task::spawn_blocking(move || Component::new(compiler.wasmtime(), &wasm)).await;
+    let component = compiled
+        .map_err(|error| Error::Invalid(wasmtime::Error::new(error)))?
+        .map_err(Error::Invalid)?;
+    let (pre, exports) = link(engine, &component)?;
+    let on_error = match on_error {
+        Some(on_error) => on_error,
+        None if exports.interfaces().contains(&super::Interface::Filter) => {
+            return Err(Error::NoOnError);
+        }
+        None => OnError::Fail,
+    };
+    let plugin = Plugin {
+        name: name.to_owned(),
+        engine: engine.clone(),
+        pre,
+        exports,
+        config,
+        queue: Queue::new(&limits),
+        limits,
+        metrics: Arc::new(Metrics::default()),
+        on_error,
+    };
+    try_once(&plugin).await?;
+    Ok(plugin)
+}
+
+/// Size and kind, by the first bytes.
+pub(crate) fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
+    let max = limits.get(limits::COMPONENT_BYTES);
+    match u64::try_from(wasm.len()) {
+        Ok(bytes) if bytes <= max => {}
+        bytes => return Err(Error::TooLarge { bytes: bytes.unwrap_or(u64::MAX), max }),
+    }
+    match wasm.strip_prefix(MAGIC) {
+        None => Err(Error::NotWasm),
+        Some(rest) if rest.starts_with(CORE) => Err(Error::CoreModule),
+        Some(_) => Ok(()),
+    }
+}
+
+fn parse_config(bytes: Bytes) -> Result<Config, Error> {
+    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+    let value = serde_json::from_slice(&bytes).map_err(Error::ConfigSyntax)?;
+    Ok(Config { bytes, value })
+}
+
+fn link(engine: &Engine, component: &Component) -> Result<(InstancePre<State>, Exports), Error> {
+    let (imports, exports) = names(engine, component);
+    let missing: Vec<_> = imports.into_iter().filter(|name| !is_given(name)).collect();
+    if !missing.is_empty() {
+        return Err(Error::UnmetImports { missing });
+    }
+    let mut linker = Linker::new(engine.wasmtime());
+    convert::link(&mut linker).map_err(Error::OtherContract)?;
+    let pre = linker.instantiate_pre(component).map_err(Error::OtherContract)?;
+    let found = Exports::find(&pre, &exports).map_err(Error::OtherContract)?;
+    if found.interfaces().is_empty() {
+        return Err(Error::NoInterface { exports });
+    }
+    Ok((pre, found))
+}
+
+/// What a component imports and exports, by name.
+pub(crate) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
+    let ty = component.component_type();
+    let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
+    let exports = ty.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
+    (imports, exports)
+}
+
+/// Whether this host has an import of that name. The linker then decides whether it has that shape.
+fn is_given(import: &str) -> bool {
+    let Some((interface, version)) =
+        import.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
+    else {
+        return false;
+    };
+    IMPORTS.contains(&interface) && version.starts_with("0.1.")
+}
+
+/// Makes one instance and lets it check its configuration.
+async fn try_once(plugin: &Plugin) -> Result<(), Error> {
+    let wall = plugin.limits.time(limits::WALL_IO_MS);
+    let (mut store, meter) = plugin.store(Input::default(), Instant::now(), wall);
+    let answer = meter
+        .charge(async {
+            let instance = plugin.pre.instantiate_async(&mut store).await?;
+            plugin.exports.configure(&mut store, &instance, &plugin.config.bytes).await
+        })
+        .await;
+    store.data().log.finish();
+    match answer {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(refusal)) => Err(Error::Config(refusal)),
+        Err(error) => Err(Error::Start(call::fault(&error, store.data(), &plugin.limits))),
+    }
+}

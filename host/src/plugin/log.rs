@@ -1,0 +1,115 @@
+//! Lines of guests in our log: named, bounded, and unable to forge one of ours.
+//!
+//! Each line carries the plugin and the event. Control characters are escaped, so that a guest can neither start a new
+//! line nor move the cursor of whoever reads it. What is past a limit is dropped and its number told at the end.
+
+use super::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, Limits};
+use std::fmt::Write as _;
+
+/// The level whose text becomes the fault's when a trap follows.
+pub const FATAL: u8 = 5;
+
+/// The log of one call.
+#[derive(Debug)]
+pub struct Lines {
+    plugin: String,
+    event: String,
+    line_bytes_max: usize,
+    lines_left: u64,
+    bytes_left: usize,
+    dropped: u64,
+    last_words: Option<String>,
+}
+
+// === impl Lines ===
+
+impl Lines {
+    /// An empty log of `plugin` about `event`.
+    pub fn new(plugin: &str, event: &str, limits: &Limits) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            event: event.to_owned(),
+            line_bytes_max: limits.size(LOG_LINE_BYTES),
+            lines_left: limits.get(LOG_LINES),
+            bytes_left: limits.size(LOG_BYTES),
+            dropped: 0,
+            last_words: None,
+        }
+    }
+
+    /// Takes one line: writes it, or counts it as dropped.
+    pub fn push(&mut self, level: u8, message: &str, fields: &[(String, String)]) {
+        if level == FATAL {
+            self.last_words = Some(escape(message, self.line_bytes_max));
+        }
+        let mut line = escape(message, self.line_bytes_max);
+        for (name, value) in fields {
+            if line.len() >= self.line_bytes_max {
+                break;
+            }
+            let _ = write!(line, " {name}={value:?}");
+        }
+        let line = if fields.is_empty() { line } else { escape(&line, self.line_bytes_max) };
+        if self.lines_left == 0 || line.len() > self.bytes_left {
+            self.dropped += 1;
+            return;
+        }
+        self.lines_left -= 1;
+        self.bytes_left -= line.len();
+        self.write(level, &line);
+    }
+
+    /// What the guest said before it died, if it did.
+    pub fn last_words(&self) -> Option<&str> {
+        self.last_words.as_deref()
+    }
+
+    /// Lines that were not written.
+    #[cfg(test)]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Tells how many lines were dropped, if any.
+    pub fn finish(&self) {
+        if self.dropped > 0 {
+            let Self { plugin, event, dropped, .. } = self;
+            tracing::warn!(plugin, event, dropped, "plugin wrote more log than it may");
+        }
+    }
+
+    fn write(&self, level: u8, line: &str) {
+        let Self { plugin, event, .. } = self;
+        match level {
+            0 => tracing::trace!(plugin, event, line, "plugin log"),
+            1 => tracing::debug!(plugin, event, line, "plugin log"),
+            3 => tracing::warn!(plugin, event, line, "plugin log"),
+            4 | FATAL => tracing::error!(plugin, event, line, "plugin log"),
+            _ => tracing::info!(plugin, event, line, "plugin log"),
+        }
+    }
+}
+
+/// At most `bytes_max` bytes of `text`, cut on a character boundary, with control characters, line separators and
+/// marks of text direction written as escapes.
+pub fn escape(text: &str, bytes_max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(bytes_max));
+    for c in text.chars() {
+        let hostile = c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let width = if hostile { c.escape_default().count() } else { c.len_utf8() };
+        if out.len() + width > bytes_max {
+            break;
+        }
+        if hostile {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+use super::*;
+
+#[track_caller]
+fn check(text: &str, bytes_max: usize, expect: &str) {
+    assert_eq!(escape(text, bytes_max), expect);
+}
+
+#[test]
+fn what_could_forge_a_line_is_escaped_and_the_rest_is_kept() {
+    check("room é ok", 100, "room é ok");
+    check("a\nlevel=ERROR b", 100, "a\\nlevel=ERROR b");
+    check("\u{1b}[2J", 100, "\\u{1b}[2J");
+    check("a\u{202e}b\u{2028}", 100, "a\\u{202e}b\\u{2028}");
+}
+
+#[test]
+fn a_cut_never_splits_a_character_or_an_escape() {
+    check("aé", 2, "a");
+    check("a\u{1b}", 4, "a");
+    check("abc", 2, "ab");
+}
+
+#[test]
+fn lines_and_bytes_past_the_limit_are_counted() {
+    let limits = Limits::default().with(LOG_LINES, 2).unwrap().with(LOG_LINE_BYTES, 8).unwrap();
+    let mut lines = Lines::new("p", "e", &limits);
+    for _ in 0..5 {
+        lines.push(2, "x", &[]);
+    }
+    assert_eq!(lines.dropped(), 3);
+    let limits = Limits::default().with(LOG_BYTES, 5).unwrap();
+    let mut lines = Lines::new("p", "e", &limits);
+    lines.push(2, "1234", &[]);
+    lines.push(2, "12", &[]);
+    assert_eq!(lines.dropped(), 1);
+}
+
+#[test]
+fn the_last_words_are_kept_even_when_the_line_is_dropped() {
+    let limits = Limits::default().with(LOG_LINES, 1).unwrap();
+    let mut lines = Lines::new("p", "e", &limits);
+    lines.push(2, "x", &[]);
+    lines.push(FATAL, "panicked\nhere", &[]);
+    assert_eq!(lines.last_words(), Some("panicked\\nhere"));
+}

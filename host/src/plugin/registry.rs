@@ -1,0 +1,112 @@
+//! A plugin that is loaded: its component linked, its exports found, its configuration checked.
+//!
+//! It is shared by every event that uses it and never changes; another version is another [`Plugin`], and the one before
+//! lives until its last call has ended.
+
+use super::call::Queue;
+use super::convert::Exports;
+use super::engine::Engine;
+use super::instance::{Config, State};
+use super::limits::Limits;
+use super::metrics::Metrics;
+use super::{Interface, load};
+use bytes::Bytes;
+use std::sync::Arc;
+use wasmtime::component::InstancePre;
+
+/// What follows a fault that the guest did not decide itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnError {
+    /// The event is tried again later, in the end it is a dead letter.
+    Fail,
+    /// The event goes on as if the plugin were not there.
+    Pass,
+    /// The event ends here.
+    Drop,
+}
+
+/// How the operator wants a plugin to be run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The configuration, a JSON value. Empty stands for `{}`.
+    pub config: Bytes,
+    /// What it may use.
+    pub limits: Limits,
+    /// What follows a fault. A component that exports `filter` must be given one: nobody else can know whether an event
+    /// that could not be judged may pass. Any other plugin's default is [`OnError::Fail`].
+    pub on_error: Option<OnError>,
+}
+
+/// A component, ready to be called.
+pub struct Plugin {
+    pub(super) name: String,
+    pub(super) engine: Engine,
+    pub(super) pre: InstancePre<State>,
+    pub(super) exports: Exports,
+    pub(super) config: Arc<Config>,
+    pub(super) limits: Limits,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) queue: Queue,
+    pub(super) on_error: OnError,
+}
+
+// === impl Plugin ===
+
+impl Plugin {
+    /// Compiles and links `wasm`, and lets it check its configuration.
+    ///
+    /// The compilation runs on tokio's threads for blocking work and cannot be interrupted.
+    ///
+    /// # Errors
+    /// In words for the one who wrote the plugin or its configuration: see [`load::Error`].
+    ///
+    /// # Cancel safety
+    /// Safe: a plugin that is not returned is dropped.
+    pub async fn load(
+        engine: &Engine,
+        name: &str,
+        wasm: Bytes,
+        options: Options,
+    ) -> Result<Arc<Self>, load::Error> {
+        load::load(engine, name, wasm, options).await.map(Arc::new)
+    }
+
+    /// As configured.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its component exports, in the order of a call. Never empty.
+    pub fn interfaces(&self) -> Vec<Interface> {
+        self.exports.interfaces()
+    }
+
+    /// Whether it checks its configuration.
+    pub fn has_lifecycle(&self) -> bool {
+        self.exports.has_lifecycle()
+    }
+
+    /// What follows a fault.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The numbers it keeps.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugin")
+            .field("name", &self.name)
+            .field("interfaces", &self.interfaces())
+            .finish_non_exhaustive()
+    }
+}
