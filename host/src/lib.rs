@@ -1,6 +1,21 @@
 //! livekit-webhook: a durable webhook gateway for LiveKit.
+//!
+//! An event's way is the reading order: [`ingest`] receives, verifies, parses, dedupes and commits → [`route`] matches
+//! subscriptions, runs plugins and plans deliveries → [`deliver`] claims, sends and records. Stages meet in the
+//! [`store`], never in a call. Around them: [`plugin`] is the sandbox, [`app`] wires once, [`tasks`] spawns and stops,
+//! [`config`] reads what was typed, [`cli`] is the command line, [`admin`] is what an operator looks at.
 
+pub mod ingest;
+pub mod route;
+pub mod deliver;
+pub mod store;
+pub mod plugin;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod metrics;
+pub mod log;
+pub mod tasks;
 pub mod clock;
 pub mod entropy;
-pub mod plugin;
-pub mod store;
+pub mod app;

@@ -77,20 +77,13 @@ impl AddressPolicy {
     /// A policy with exceptions: networks and ports that may be reached though they are not public, and whether public
     /// addresses may be reached without TLS. Entries past [`ALLOWED_MAX`] are the configuration's to refuse.
     pub fn new(allowed: Vec<Allow>, plain_http: PlainHttp) -> Self {
-        Self {
-            allowed,
-            plain_http,
-        }
+        Self { allowed, plain_http }
     }
 
     /// What [`EndpointUrl::parse`] may accept under this policy. With an allow-list it accepts `http://`, and
     /// [`AddressPolicy::judge_all`] decides by the address.
     pub fn plain_http(&self) -> PlainHttp {
-        if self.allowed.is_empty() {
-            self.plain_http
-        } else {
-            PlainHttp::Allowed
-        }
+        if self.allowed.is_empty() { self.plain_http } else { PlainHttp::Allowed }
     }
 
     /// Before DNS: the port, local names, plain http, and a literal address.
@@ -168,10 +161,7 @@ fn judge_port(port: u16) -> Result<(), Refusal> {
 }
 
 fn is_local_name(name: &str) -> bool {
-    matches!(
-        name.rsplit('.').next(),
-        Some("localhost" | "internal" | "local")
-    )
+    matches!(name.rsplit('.').next(), Some("localhost" | "internal" | "local"))
 }
 
 #[cfg(test)]

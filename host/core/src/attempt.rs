@@ -83,10 +83,9 @@ impl Outcome {
     /// The receiver's wish for a later attempt, in milliseconds, where it counts: on 408, 413, 425, 429 and 5xx.
     pub fn hint_ms(&self) -> Option<i64> {
         match self {
-            Self::Answered {
-                status: 408 | 413 | 425 | 429 | 500..=599,
-                retry_after_ms,
-            } => *retry_after_ms,
+            Self::Answered { status: 408 | 413 | 425 | 429 | 500..=599, retry_after_ms } => {
+                *retry_after_ms
+            }
             _ => None,
         }
     }

@@ -64,10 +64,7 @@ pub fn after_attempt(
         Class::AddressRefused => Next::Dead(DeadReason::AddressRefused),
         Class::Retry => {
             // A count of 0 would be a caller's slip; read as 1 it cannot make a loop without a wait.
-            match policy
-                .schedule
-                .wait_ms(attempts_made.max(1), outcome.hint_ms(), dice)
-            {
+            match policy.schedule.wait_ms(attempts_made.max(1), outcome.hint_ms(), dice) {
                 Some(wait_ms) => Next::RetryAt(now.plus_millis(wait_ms)),
                 None => Next::Dead(DeadReason::Exhausted),
             }

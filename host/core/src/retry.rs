@@ -40,14 +40,8 @@ const DEFAULT_STEPS_MS: [i64; 10] = [
     20 * HOUR_MS,
     24 * HOUR_MS,
 ];
-const REALTIME_STEPS_MS: [i64; 6] = [
-    0,
-    SECOND_MS,
-    2 * SECOND_MS,
-    5 * SECOND_MS,
-    10 * SECOND_MS,
-    30 * SECOND_MS,
-];
+const REALTIME_STEPS_MS: [i64; 6] =
+    [0, SECOND_MS, 2 * SECOND_MS, 5 * SECOND_MS, 10 * SECOND_MS, 30 * SECOND_MS];
 
 /// Waits before each attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,20 +107,14 @@ impl Schedule {
         }
         match max_age_ms {
             Some(age) if !(1..=TOTAL_MS_MAX).contains(&age) => Err(Error::MaxAge(age)),
-            _ => Ok(Self {
-                steps_ms,
-                max_age_ms,
-            }),
+            _ => Ok(Self { steps_ms, max_age_ms }),
         }
     }
 
     /// The `realtime` preset, for receivers that mirror live state: six attempts in 48 seconds, nothing older than a
     /// minute.
     pub fn realtime() -> Self {
-        Self {
-            steps_ms: REALTIME_STEPS_MS.into(),
-            max_age_ms: Some(REALTIME_MAX_AGE_MS),
-        }
+        Self { steps_ms: REALTIME_STEPS_MS.into(), max_age_ms: Some(REALTIME_MAX_AGE_MS) }
     }
 
     /// A preset by the name it has in the configuration: `default` or `realtime`.
@@ -136,6 +124,11 @@ impl Schedule {
             "realtime" => Some(Self::realtime()),
             _ => None,
         }
+    }
+
+    /// Milliseconds before each attempt.
+    pub fn steps_ms(&self) -> &[i64] {
+        &self.steps_ms
     }
 
     /// How many attempts there are in all.
@@ -157,11 +150,7 @@ impl Schedule {
     /// `hint_ms` is what the receiver asked for; `dice` is a number in `0.0..1.0`.
     pub fn wait_ms(&self, attempts_made: u32, hint_ms: Option<i64>, dice: f64) -> Option<i64> {
         let step_ms = *self.steps_ms.get(usize::try_from(attempts_made).ok()?)?;
-        let dice = if dice.is_finite() {
-            dice.clamp(0.0, 1.0)
-        } else {
-            0.5
-        };
+        let dice = if dice.is_finite() { dice.clamp(0.0, 1.0) } else { 0.5 };
         let own_ms = scale(step_ms, 800 + (dice * 400.0) as i64);
         if attempts_made == 0 {
             return Some(own_ms);
@@ -177,10 +166,7 @@ impl Schedule {
 impl Default for Schedule {
     /// The `default` preset: ten attempts over about three days.
     fn default() -> Self {
-        Self {
-            steps_ms: DEFAULT_STEPS_MS.into(),
-            max_age_ms: None,
-        }
+        Self { steps_ms: DEFAULT_STEPS_MS.into(), max_age_ms: None }
     }
 }
 

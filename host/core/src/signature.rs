@@ -177,10 +177,7 @@ impl Signing {
         if api_key.is_empty() || api_key.len() > 256 || !api_key.bytes().all(fits) {
             return Err(Error::ApiKey);
         }
-        Ok(Self::Livekit {
-            api_key: api_key.to_owned(),
-            secret,
-        })
+        Ok(Self::Livekit { api_key: api_key.to_owned(), secret })
     }
 
     /// A plain HMAC-SHA256 header.
@@ -212,6 +209,15 @@ impl Signing {
         Ok(Self::Hmac { header, secret })
     }
 
+    /// The word of the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Standard(_) => "standard",
+            Self::Livekit { .. } => "livekit",
+            Self::Hmac { .. } => "hmac",
+        }
+    }
+
     /// The headers of one attempt. `webhook-id` and `webhook-timestamp` come with [`Signing::Standard`] only: without a
     /// signature over them they prove nothing.
     pub fn headers(&self, signed: &Signed<'_>) -> Vec<Header> {
@@ -223,10 +229,7 @@ impl Signing {
                 let value = authorization(api_key, &secret.0, signed.body, now_s);
                 vec![header("authorization", value)]
             }
-            Self::Hmac {
-                header: name,
-                secret,
-            } => {
+            Self::Hmac { header: name, secret } => {
                 let digest = hmac_sha256(&secret.0, &[signed.body]);
                 let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
                 vec![header(name, hex)]
@@ -260,10 +263,7 @@ fn standard_headers(secrets: &[StandardSecret], signed: &Signed<'_>) -> Vec<Head
 }
 
 fn header(name: &str, value: String) -> Header {
-    Header {
-        name: name.to_owned(),
-        value,
-    }
+    Header { name: name.to_owned(), value }
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]

@@ -87,24 +87,34 @@ impl FromStr for Allow {
         if host_bits(first, prefix) != 0 {
             return Err(Error::HostBits);
         }
-        Ok(Self {
-            first,
-            prefix,
-            ports: parse_ports(ports)?,
-        })
+        Ok(Self { first, prefix, ports: parse_ports(ports)? })
+    }
+}
+
+impl std::fmt::Display for Allow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.first {
+            IpAddr::V4(v4) => write!(f, "{v4}/{}:", self.prefix)?,
+            IpAddr::V6(v6) => write!(f, "[{v6}/{}]:", self.prefix)?,
+        }
+        for (index, range) in self.ports.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            match (range.start(), range.end()) {
+                (1, &u16::MAX) => write!(f, "{comma}*")?,
+                (first, last) if first == last => write!(f, "{comma}{first}")?,
+                (first, last) => write!(f, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
     }
 }
 
 /// The family and the first `prefix` bits; addresses of two families never agree.
 fn leading(address: IpAddr, prefix: u32) -> (bool, u128) {
     match address {
-        IpAddr::V4(v4) => (
-            true,
-            u32::from(v4)
-                .checked_shr(32u32.saturating_sub(prefix))
-                .unwrap_or(0)
-                .into(),
-        ),
+        IpAddr::V4(v4) => {
+            (true, u32::from(v4).checked_shr(32u32.saturating_sub(prefix)).unwrap_or(0).into())
+        }
         IpAddr::V6(v6) => (false, u128::from(v6).checked_shr(128 - prefix).unwrap_or(0)),
     }
 }
@@ -124,10 +134,7 @@ fn parse_ports(text: &str) -> Result<Vec<RangeInclusive<u16>>, Error> {
     if parts.len() > PORTS_MAX {
         return Err(Error::Ports);
     }
-    parts
-        .into_iter()
-        .map(|part| parse_range(part).ok_or(Error::Ports))
-        .collect()
+    parts.into_iter().map(|part| parse_range(part).ok_or(Error::Ports)).collect()
 }
 
 fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
@@ -139,7 +146,5 @@ fn parse_range(text: &str) -> Option<RangeInclusive<u16>> {
 
 /// Digits only: no sign, no space.
 fn parse_number(text: &str) -> Option<u32> {
-    text.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| text.parse().ok())?
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

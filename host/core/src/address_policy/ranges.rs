@@ -17,12 +17,7 @@ pub const IPV4: [Range4; 19] = [
     v4([100, 64, 0, 0], 10, "100.64.0.0/10", "carrier-grade NAT"),
     v4([127, 0, 0, 0], 8, "127.0.0.0/8", "loopback"),
     v4([168, 63, 129, 16], 32, "168.63.129.16/32", "Azure host"),
-    v4(
-        [169, 254, 0, 0],
-        16,
-        "169.254.0.0/16",
-        "link-local, cloud metadata",
-    ),
+    v4([169, 254, 0, 0], 16, "169.254.0.0/16", "link-local, cloud metadata"),
     v4([172, 16, 0, 0], 12, "172.16.0.0/12", "private"),
     v4([192, 0, 0, 0], 24, "192.0.0.0/24", "protocol assignments"),
     v4([192, 0, 2, 0], 24, "192.0.2.0/24", "documentation"),
@@ -44,12 +39,7 @@ pub const IPV6: [Range6; 12] = [
     v6([0x64, 0xff9b, 1, 0], 48, "64:ff9b:1::/48", "local NAT64"),
     v6([0, 0, 0, 0], 8, "::/8", "unspecified, loopback, compatible"),
     v6([0x100, 0, 0, 0], 64, "100::/64", "discard"),
-    v6(
-        [0x2001, 0, 0, 0],
-        23,
-        "2001::/23",
-        "protocol assignments, Teredo",
-    ),
+    v6([0x2001, 0, 0, 0], 23, "2001::/23", "protocol assignments, Teredo"),
     v6([0x2001, 0xdb8, 0, 0], 32, "2001:db8::/32", "documentation"),
     v6([0x2002, 0, 0, 0], 16, "2002::/16", "6to4"),
     v6([0x3fff, 0, 0, 0], 20, "3fff::/20", "documentation"),
@@ -76,11 +66,7 @@ const fn v6(first: [u16; 4], prefix: u32, range: &'static str, name: &'static st
 /// [`Refusal::Range`] with the range it is in.
 pub fn judge(address: IpAddr) -> Result<(), Refusal> {
     match find(address) {
-        Some((range, name)) => Err(Refusal::Range {
-            address,
-            range,
-            name,
-        }),
+        Some((range, name)) => Err(Refusal::Range { address, range, name }),
         None => Ok(()),
     }
 }

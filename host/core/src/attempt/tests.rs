@@ -1,10 +1,7 @@
 use super::*;
 
 fn answered(status: u16) -> Outcome {
-    Outcome::Answered {
-        status,
-        retry_after_ms: Some(7),
-    }
+    Outcome::Answered { status, retry_after_ms: Some(7) }
 }
 
 #[test]
@@ -28,11 +25,8 @@ fn every_status_has_its_class() {
 fn only_a_refused_address_is_final_without_an_answer() {
     for error in ErrorClass::ALL {
         let class = Outcome::Failed(error).class(ClientErrors::Final);
-        let expect = if error == ErrorClass::AddressRefused {
-            Class::AddressRefused
-        } else {
-            Class::Retry
-        };
+        let expect =
+            if error == ErrorClass::AddressRefused { Class::AddressRefused } else { Class::Retry };
         assert_eq!(class, expect, "{error:?}");
     }
 }

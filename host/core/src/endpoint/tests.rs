@@ -11,31 +11,16 @@ fn check(text: &str, expect: Result<&str, UrlError>) {
 #[test]
 fn urls_that_are_read() {
     check("https://example.com", Ok("https://example.com/"));
-    check(
-        "HTTPS://Example.COM:443/A?b=%2Fc",
-        Ok("https://example.com/A?b=%2Fc"),
-    );
+    check("HTTPS://Example.COM:443/A?b=%2Fc", Ok("https://example.com/A?b=%2Fc"));
     check("https://example.com?x", Ok("https://example.com/?x"));
     check("https://example.com./x", Ok("https://example.com/x"));
     check("http://example.com:8080/", Ok("http://example.com:8080/"));
     check("http://example.com:443/", Ok("http://example.com:443/"));
-    check(
-        "http://my_service.default.svc/",
-        Ok("http://my_service.default.svc/"),
-    );
+    check("http://my_service.default.svc/", Ok("http://my_service.default.svc/"));
     check("https://10.0.0.1:8443/", Ok("https://10.0.0.1:8443/"));
-    check(
-        "https://[2001:DB8:0::1]:8443/a",
-        Ok("https://[2001:db8::1]:8443/a"),
-    );
-    check(
-        "https://xn--bcher-kva.example/",
-        Ok("https://xn--bcher-kva.example/"),
-    );
-    check(
-        "https://example.com/a/../b//c",
-        Ok("https://example.com/a/../b//c"),
-    );
+    check("https://[2001:DB8:0::1]:8443/a", Ok("https://[2001:db8::1]:8443/a"));
+    check("https://xn--bcher-kva.example/", Ok("https://xn--bcher-kva.example/"));
+    check("https://example.com/a/../b//c", Ok("https://example.com/a/../b//c"));
 }
 
 #[test]
@@ -65,15 +50,9 @@ fn urls_that_are_refused() {
     check("https://example.com:80:80/", Err(UrlError::Port));
     check("https://example.com/%2", Err(UrlError::Percent));
     check("https://example.com/%zz", Err(UrlError::Percent));
-    check(
-        &format!("https://example.com/{}", "a".repeat(2_048)),
-        Err(UrlError::TooLong),
-    );
+    check(&format!("https://example.com/{}", "a".repeat(2_048)), Err(UrlError::TooLong));
     let text = "http://example.com/";
-    assert_eq!(
-        EndpointUrl::parse(text, PlainHttp::Refused),
-        Err(UrlError::PlainHttp)
-    );
+    assert_eq!(EndpointUrl::parse(text, PlainHttp::Refused), Err(UrlError::PlainHttp));
 }
 
 #[test]
@@ -120,32 +99,17 @@ fn endpoint() -> Endpoint {
 fn limits_are_refused_just_past_them() {
     assert!(endpoint().with_limits(1, 1).is_ok());
     assert!(endpoint().with_limits(120_000, 1_000).is_ok());
-    assert_eq!(
-        endpoint().with_limits(0, 1).unwrap_err(),
-        Error::AttemptTimeout(0)
-    );
-    assert_eq!(
-        endpoint().with_limits(120_001, 1).unwrap_err(),
-        Error::AttemptTimeout(120_001)
-    );
-    assert_eq!(
-        endpoint().with_limits(1, 0).unwrap_err(),
-        Error::InFlight(0)
-    );
-    assert_eq!(
-        endpoint().with_limits(1, 1_001).unwrap_err(),
-        Error::InFlight(1_001)
-    );
+    assert_eq!(endpoint().with_limits(0, 1).unwrap_err(), Error::AttemptTimeout(0));
+    assert_eq!(endpoint().with_limits(120_001, 1).unwrap_err(), Error::AttemptTimeout(120_001));
+    assert_eq!(endpoint().with_limits(1, 0).unwrap_err(), Error::InFlight(0));
+    assert_eq!(endpoint().with_limits(1, 1_001).unwrap_err(), Error::InFlight(1_001));
 }
 
 #[test]
 fn a_way_of_signing_is_used_once() {
     let hmac = || Signing::hmac("x-signature", Secret::new(b"secret".to_vec()).unwrap()).unwrap();
     assert!(endpoint().with_signing(vec![hmac()]).is_ok());
-    assert_eq!(
-        endpoint().with_signing(vec![hmac(), hmac()]).unwrap_err(),
-        Error::Signing
-    );
+    assert_eq!(endpoint().with_signing(vec![hmac(), hmac()]).unwrap_err(), Error::Signing);
 }
 
 proptest! {

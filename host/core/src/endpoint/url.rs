@@ -216,17 +216,11 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
 fn parse_path(path: &str) -> Result<String, UrlError> {
     let mut rest = path.as_bytes();
     while let Some(percent) = rest.iter().position(|&byte| byte == b'%') {
-        let digits = rest
-            .get(percent + 1..percent + 3)
-            .ok_or(UrlError::Percent)?;
+        let digits = rest.get(percent + 1..percent + 3).ok_or(UrlError::Percent)?;
         if !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(UrlError::Percent);
         }
         rest = &rest[percent + 3..];
     }
-    Ok(if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("/{path}")
-    })
+    Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
 }

@@ -36,10 +36,7 @@ fn one_spelling() {
 #[test]
 fn errors_say_what_would_be_right() {
     let error = "x".parse::<DeliveryId>().unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "expected `dlv_` and 26 characters of base 32 in lower case"
-    );
+    assert_eq!(error, "expected `dlv_` and 26 characters of base 32 in lower case");
 }
 
 proptest! {

@@ -5,9 +5,8 @@ use crate::time::Timestamp;
 /// Longest value looked at, in bytes: the longest date has 33.
 const BYTES_MAX: usize = 64;
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Reads seconds or an HTTP date in any of its three forms. `None` for what cannot be read and for a date that is not
 /// in the future: both are ignored by the caller.
@@ -18,12 +17,7 @@ pub fn parse(value: &str, now: Timestamp) -> Option<i64> {
     }
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         // More digits than an i64 holds still mean "very late"; the cap of the schedule does the rest.
-        return Some(
-            value
-                .parse::<i64>()
-                .unwrap_or(i64::MAX)
-                .saturating_mul(1000),
-        );
+        return Some(value.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1000));
     }
     let at = Timestamp::from_millis(date_secs(value, now)?.checked_mul(1000)?);
     Some(at.millis_since(now)).filter(|&ms| ms > 0)
@@ -38,19 +32,11 @@ fn date_secs(value: &str, now: Timestamp) -> Option<i64> {
         }
         [weekday, date, time, "GMT"] if weekday.ends_with(',') => {
             let [day, month, year] = split(date, '-')?;
-            unix_secs(
-                full_year(number(year, 2)?, now),
-                month,
-                number(day, 2)?,
-                time,
-            )
+            unix_secs(full_year(number(year, 2)?, now), month, number(day, 2)?, time)
         }
-        [_, month, day, time, year] => unix_secs(
-            number(year, 4)?,
-            month,
-            number(day, day.len().min(2))?,
-            time,
-        ),
+        [_, month, day, time, year] => {
+            unix_secs(number(year, 4)?, month, number(day, day.len().min(2))?, time)
+        }
         _ => None,
     }
 }
@@ -59,11 +45,7 @@ fn date_secs(value: &str, now: Timestamp) -> Option<i64> {
 fn full_year(two_digits: i64, now: Timestamp) -> i64 {
     let this_year = 1970 + now.as_secs().div_euclid(31_556_952);
     let year = this_year - this_year.rem_euclid(100) + two_digits;
-    if year > this_year + 50 {
-        year - 100
-    } else {
-        year
-    }
+    if year > this_year + 50 { year - 100 } else { year }
 }
 
 fn unix_secs(year: i64, month: &str, day: i64, time: &str) -> Option<i64> {

@@ -5,16 +5,10 @@ use proptest::prelude::*;
 #[test]
 fn presets_keep_the_limits() {
     let default = Schedule::default();
-    assert_eq!(
-        Schedule::new(default.steps_ms.clone(), None),
-        Ok(default.clone())
-    );
+    assert_eq!(Schedule::new(default.steps_ms.clone(), None), Ok(default.clone()));
     assert_eq!(default.attempts_max(), 10);
     let realtime = Schedule::preset("realtime").unwrap();
-    assert_eq!(
-        Schedule::new(realtime.steps_ms.clone(), realtime.max_age_ms),
-        Ok(realtime.clone())
-    );
+    assert_eq!(Schedule::new(realtime.steps_ms.clone(), realtime.max_age_ms), Ok(realtime.clone()));
     assert_eq!(realtime.attempts_max(), 6);
     assert!(realtime.is_expired(60_001) && !realtime.is_expired(60_000));
     assert!(!default.is_expired(i64::MAX));
@@ -29,22 +23,10 @@ fn limits_are_refused_just_past_them() {
     assert!(Schedule::new(vec![STEP_MS_MAX; 14], None).is_ok());
     let mut over = vec![STEP_MS_MAX; 14];
     over.push(1);
-    assert_eq!(
-        Schedule::new(over, None),
-        Err(Error::Total(TOTAL_MS_MAX + 1))
-    );
+    assert_eq!(Schedule::new(over, None), Err(Error::Total(TOTAL_MS_MAX + 1)));
     let step_ms = STEP_MS_MAX + 1;
-    assert_eq!(
-        Schedule::new(vec![0, step_ms], None),
-        Err(Error::Step { index: 2, step_ms })
-    );
-    assert_eq!(
-        Schedule::new(vec![-1], None),
-        Err(Error::Step {
-            index: 1,
-            step_ms: -1
-        })
-    );
+    assert_eq!(Schedule::new(vec![0, step_ms], None), Err(Error::Step { index: 2, step_ms }));
+    assert_eq!(Schedule::new(vec![-1], None), Err(Error::Step { index: 1, step_ms: -1 }));
     assert_eq!(Schedule::new(vec![0], Some(0)), Err(Error::MaxAge(0)));
     assert!(Schedule::new(vec![0], Some(1)).is_ok());
 }
@@ -60,12 +42,7 @@ fn waits_follow_the_steps() {
     assert_eq!(schedule.wait_ms(u32::MAX, None, 0.5), None);
     // 1 s with the least jitter would be 0.8 s.
     assert_eq!(Schedule::realtime().wait_ms(1, None, 0.0), Some(1_000));
-    assert_eq!(
-        Schedule::new(vec![0, 0], None)
-            .unwrap()
-            .wait_ms(1, None, 0.5),
-        Some(1_000)
-    );
+    assert_eq!(Schedule::new(vec![0, 0], None).unwrap().wait_ms(1, None, 0.5), Some(1_000));
 }
 
 #[test]

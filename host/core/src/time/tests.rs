@@ -3,14 +3,7 @@ use proptest::prelude::*;
 
 #[test]
 fn seconds_round_down() {
-    for (millis, secs) in [
-        (0, 0),
-        (999, 0),
-        (1_000, 1),
-        (-1, -1),
-        (-1_000, -1),
-        (-1_001, -2),
-    ] {
+    for (millis, secs) in [(0, 0), (999, 0), (1_000, 1), (-1, -1), (-1_000, -1), (-1_001, -2)] {
         assert_eq!(Timestamp::from_millis(millis).as_secs(), secs, "{millis}");
     }
 }

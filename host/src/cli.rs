@@ -1,0 +1,62 @@
+//! The command line: one verb a file.
+
+pub mod check;
+pub mod plugin;
+pub mod send;
+pub mod serve;
+pub mod verify;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What `main` returns for bad usage and bad configuration (BSD `sysexits`: EX_USAGE).
+pub const EXIT_USAGE: u8 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  livekit-webhook check --config gateway.toml
+  livekit-webhook serve --config gateway.toml
+  livekit-webhook send participant_joined --room prod-7 --to http://127.0.0.1:8080/webhook
+  livekit-webhook verify --request captured.http --api-key APIabc --secret-file livekit.secret";
+
+/// A durable webhook gateway for LiveKit.
+#[derive(clap::Parser)]
+#[command(name = "livekit-webhook", version, about, after_help = EXAMPLES)]
+#[command(arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::Options),
+    /// Check a configuration and its plugins, start nothing
+    Check(check::Options),
+    /// Make, sign and send an event as LiveKit would
+    Send(send::Options),
+    /// Explain whether a captured request is authentic, and if not, why
+    Verify(verify::Options),
+    /// Work on plugins
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Runs the verb. Output goes to `out`, the log to standard error.
+    ///
+    /// # Errors
+    /// With the whole chain of causes, for `main` to print.
+    pub async fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(options) => serve::run(options).await,
+            Command::Check(options) => check::run(options, out).await,
+            Command::Send(options) => send::run(options, out).await,
+            Command::Verify(options) => verify::run(options, out).await,
+            Command::Plugin(command) => plugin::run(command, out).await,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! `livekit-webhook check`
+
+use crate::app;
+use crate::config::{Config, Environment};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Options of `check`.
+#[derive(clap::Args)]
+#[command(after_help = "Exit codes: 0 all is well, 64 something is wrong with the configuration or a plugin.")]
+pub struct Options {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "LIVEKIT_WEBHOOK_CONFIG")]
+    config: PathBuf,
+    /// Print the effective values, defaults included, secrets redacted
+    #[arg(long)]
+    dump: bool,
+}
+
+/// Marks `error` as the operator's to mend.
+///
+/// # Errors
+/// Always.
+pub fn refuse(error: anyhow::Error) -> anyhow::Result<ExitCode> {
+    Err(error.context(Mend))
+}
+
+/// The mark, carried as context and recognised by type.
+#[derive(Debug)]
+pub struct Mend;
+
+impl std::fmt::Display for Mend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the configuration cannot be used")
+    }
+}
+
+/// Reads the configuration, loads every plugin, opens no port and no store.
+///
+/// # Errors
+/// All problems of the file, or the first plugin that does not load.
+pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let config = match Config::load(&options.config, &Environment::process()) {
+        Ok(config) => config,
+        Err(error) => return refuse(error.into()),
+    };
+    if let Err(error) = app::load_plugins(&config).await {
+        return refuse(error.into());
+    }
+    if options.dump {
+        write!(out, "{}", config.dump())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (file, sources) = (options.config.display(), config.sources.len());
+    let (endpoints, subscriptions) = (config.endpoints.len(), config.subscriptions.len());
+    let plugins = config.plugins.len();
+    writeln!(out, "{file}: all is well")?;
+    writeln!(
+        out,
+        "sources: {sources}, plugins: {plugins}, endpoints: {endpoints}, subscriptions: {subscriptions}"
+    )?;
+    for endpoint in &config.endpoints {
+        if !config.subscriptions.iter().any(|one| *one.endpoint() == endpoint.name) {
+            writeln!(out, "note: no subscription sends anything to endpoint {}", endpoint.name)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,65 @@
+//! `livekit-webhook serve`
+
+use crate::app::{self, App};
+use crate::config::{Config, Environment};
+use crate::log;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// Options of `serve`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "LIVEKIT_WEBHOOK_CONFIG")]
+    config: PathBuf,
+    /// Log filter, for example info or info,livekit_webhook::deliver=debug
+    #[arg(long, value_name = "FILTER", default_value = "info", env = "LIVEKIT_WEBHOOK_LOG")]
+    log: String,
+    /// Form of the log
+    #[arg(long, value_enum, default_value = "auto")]
+    log_format: log::Format,
+}
+
+/// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once.
+///
+/// # Errors
+/// When the configuration is wrong or something cannot be had at the start.
+pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    log::init(options.log_format, &options.log)?;
+    let config = match Config::load(&options.config, &Environment::process()) {
+        Ok(config) => config,
+        Err(error) => return super::check::refuse(error.into()),
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let app = match App::start(config).await {
+        Ok(app) => app,
+        // What the configuration names cannot be used: the operator has to mend it.
+        Err(error @ (app::Error::Plugin { .. } | app::Error::PluginFile { .. })) => {
+            return super::check::refuse(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    info!(server = "ingest", address = %app.ingest_address, "listening");
+    if let Some(address) = app.admin_address {
+        info!(server = "admin", %address, "listening");
+    }
+    let failed = tokio::select! {
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = app.failed() => true,
+    };
+    tokio::select! {
+        () = app.shutdown() => {}
+        _ = terminate.recv() => warn!("second signal, not waiting"),
+        _ = interrupt.recv() => warn!("second signal, not waiting"),
+    }
+    if failed {
+        error!("the host stopped because a part of it ended");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+

@@ -1,0 +1,195 @@
+//! The configuration: a TOML file, read strictly, checked whole.
+//!
+//! [`Config::load`] reads the file once and gives either a `Config` in which every value is right, or *all* problems with
+//! their keys. Nothing downstream checks again. Paths are relative to the file's folder. Secrets come from a file or an
+//! environment variable, may stand in the file for trying things out, and print as `[redacted]`.
+
+mod dump;
+mod duration;
+mod endpoint;
+mod parse;
+mod reader;
+mod secret;
+
+pub use reader::Problem;
+pub use secret::Environment;
+
+use crate::ingest;
+use crate::plugin::limits::Limits;
+use crate::plugin::registry::OnError;
+use livekit_webhook_core::address_policy::AddressPolicy;
+use livekit_webhook_core::address_policy::allow::Allow;
+use livekit_webhook_core::endpoint::Endpoint;
+use livekit_webhook_core::subscription::Subscription;
+use livekit_webhook_wire::glob::Glob;
+use livekit_webhook_wire::verify::Rules;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Largest configuration file, in bytes.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Everything the host needs to know, all of it valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[ingest]`
+    pub ingest: Ingest,
+    /// `[admin] listen`: metrics and health. `None`: not served.
+    pub admin: Option<SocketAddr>,
+    /// `[store]`
+    pub store: Store,
+    /// `[[source]]`, at least one.
+    pub sources: Vec<Source>,
+    /// `[[plugin]]`
+    pub plugins: Vec<Plugin>,
+    /// `[[endpoint]]`
+    pub endpoints: Vec<Endpoint>,
+    /// `[[subscription]]`, in order.
+    pub subscriptions: Vec<Subscription>,
+    /// `[deliver]`
+    pub deliver: Deliver,
+}
+
+/// `[ingest]`
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    /// Where LiveKit, or the Envoy in front, sends to.
+    pub listen: SocketAddr,
+    /// Limits and choices.
+    pub options: ingest::Options,
+    /// How tokens are judged.
+    pub rules: Rules,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// `sqlite:PATH`
+    pub path: PathBuf,
+    /// How long an event id is remembered.
+    pub dedupe_window: Duration,
+}
+
+/// `[[source]]`
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Of the LiveKit project.
+    pub name: String,
+    /// Keys with their secrets; a key may stand several times.
+    pub keys: Vec<Key>,
+    /// Event types taken; empty: all.
+    pub events: Vec<Glob>,
+}
+
+/// One secret of one key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// LiveKit API key.
+    pub api_key: String,
+    /// Its secret.
+    pub secret: secret::Bytes,
+}
+
+/// `[[plugin]]`
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// As subscriptions call it.
+    pub name: String,
+    /// The component.
+    pub file: PathBuf,
+    /// Handed to the plugin, as JSON.
+    pub config: String,
+    /// What a failure means for the event. A filter must be given one.
+    pub on_error: Option<OnError>,
+    /// Its sandbox.
+    pub limits: Limits,
+}
+
+/// `[deliver]`
+#[derive(Clone, Debug)]
+pub struct Deliver {
+    /// Attempts in flight over all endpoints.
+    pub in_flight_max: usize,
+    /// What may be dialled.
+    pub policy: AddressPolicy,
+    /// The exceptions in `policy`, for printing.
+    pub allow: Vec<Allow>,
+    /// Whether `policy` lets every address be reached without TLS, for printing.
+    pub plain_http: bool,
+    /// How long attempts may go on after a stop signal.
+    pub grace: Duration,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Everything that is wrong with it.
+    #[error("{}", print(path, problems))]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// All of them, in the order of the file's sections.
+        problems: Vec<Problem>,
+    },
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads and checks `path`.
+    ///
+    /// # Errors
+    /// [`Error::Read`], or [`Error::Problems`] with all of them.
+    pub fn load(path: &Path, environment: &Environment) -> Result<Self, Error> {
+        let read = |source| Error::Read { path: path.to_owned(), source };
+        let bytes = std::fs::metadata(path).map_err(read)?.len();
+        if bytes > FILE_BYTES_MAX {
+            let text = format!("the file has {bytes} bytes, at most {FILE_BYTES_MAX} are allowed");
+            let problems = vec![Problem { key: String::new(), text }];
+            return Err(Error::Problems { path: path.to_owned(), problems });
+        }
+        let text = std::fs::read_to_string(path).map_err(read)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder, environment)
+            .map_err(|problems| Error::Problems { path: path.to_owned(), problems })
+    }
+
+    /// Checks `text`; paths in it are relative to `folder`.
+    ///
+    /// # Errors
+    /// All problems.
+    pub fn parse(
+        text: &str,
+        folder: &Path,
+        environment: &Environment,
+    ) -> Result<Self, Vec<Problem>> {
+        parse::parse(text, folder, environment)
+    }
+
+    /// The effective values, as TOML. Secrets are `[redacted]`.
+    pub fn dump(&self) -> String {
+        dump::dump(self)
+    }
+}
+
+fn print(path: &Path, problems: &[Problem]) -> String {
+    let count = problems.len();
+    let noun = if count == 1 { "problem" } else { "problems" };
+    let mut text = format!("{}: {count} {noun}", path.display());
+    for problem in problems {
+        text.push_str(&format!("\n  {problem}"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,357 @@
+//! The document's sections to [`Config`], each in a function of its own.
+
+use super::endpoint::{self, Context, integer, name};
+use super::reader::{Problem, Problems, Section};
+use super::secret::{self, Environment};
+use super::{Config, Deliver, Ingest, Key, Plugin, Source, Store};
+use crate::ingest::{OnUnverified, Options};
+use crate::plugin::limits::Limits;
+use crate::plugin::registry::OnError;
+use livekit_webhook_core::address_policy::allow::Allow;
+use livekit_webhook_core::address_policy::{ALLOWED_MAX, AddressPolicy};
+use livekit_webhook_core::endpoint::{Endpoint, PlainHttp};
+use livekit_webhook_core::subscription::Subscription;
+use livekit_webhook_wire::glob::Glob;
+use livekit_webhook_wire::keys::KeyRing;
+use livekit_webhook_wire::verify::Rules;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Most sections of one kind.
+pub const SECTIONS_MAX: usize = 1_000;
+
+const LISTEN_DEFAULT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const MIB: i64 = 1024 * 1024;
+
+/// See [`Config::parse`].
+pub fn parse(
+    text: &str,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Config, Vec<Problem>> {
+    let members = match text.parse::<toml::Table>() {
+        Ok(members) => members,
+        Err(error) => {
+            let text = format!("not TOML: {}", error.to_string().trim_end());
+            return Err(vec![Problem { key: String::new(), text }]);
+        }
+    };
+    let problems = Problems::default();
+    let mut root = Section::root(members, &problems);
+    let ingest = ingest(root.section("ingest"));
+    let admin = admin(root.section("admin"));
+    let store = store(root.section("store"), folder);
+    let deliver = deliver(root.section("deliver"));
+    let sources = sources(&mut root, folder, environment);
+    let plugins = plugins(&mut root, folder);
+    let context = Context { folder, environment, policy: &deliver.policy };
+    let endpoints = endpoints(&mut root, &context);
+    let subscriptions = subscriptions(&mut root, &endpoints, &plugins, &sources);
+    root.finish();
+    let problems = problems.into_vec();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let endpoints = endpoints.into_iter().filter_map(|named| named.found).collect();
+    let plugins = plugins.into_iter().filter_map(|named| named.found).collect();
+    let sources = sources.into_iter().filter_map(|named| named.found).collect();
+    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver })
+}
+
+/// A section with a name that others refer to, even when something else in it is wrong.
+struct Named<T> {
+    name: Option<String>,
+    found: Option<T>,
+}
+
+fn ingest(mut section: Section) -> Ingest {
+    let listen = address(&mut section, "listen").unwrap_or(LISTEN_DEFAULT);
+    let body_bytes_max = section.integer("body_bytes_max", 8 * MIB, 1024..=64 * MIB);
+    let in_flight =
+        section.integer("body_bytes_in_flight_max", 256 * MIB, body_bytes_max..=16_384 * MIB);
+    let on_unverified = match section.string("on_unverified").as_deref() {
+        None | Some("reject") => OnUnverified::Reject,
+        Some("quarantine") => OnUnverified::Quarantine,
+        Some(_) => {
+            section.problem("on_unverified", "expected \"reject\" or \"quarantine\"");
+            OnUnverified::Reject
+        }
+    };
+    let options = Options {
+        body_bytes_max: count(body_bytes_max),
+        body_bytes_in_flight_max: count(in_flight),
+        body_timeout: millis(&mut section, "body_timeout_ms", 10_000, 120_000),
+        answer_timeout: millis(&mut section, "answer_timeout_ms", 3_000, 60_000),
+        header_timeout: millis(&mut section, "header_timeout_ms", 30_000, 600_000),
+        connections_max: integer(&mut section, "connections_max", 1_024, 100_000),
+        on_unverified,
+        quarantine_max: count(section.integer("quarantine_max", 10_000, 1..=10_000_000)) as u64,
+    };
+    let rules = Rules {
+        leeway_s: seconds(&mut section, "leeway_s", 60, 300),
+        token_age_max_s: seconds(&mut section, "token_age_max_s", 0, 86_400),
+        accept_bearer_prefix: section.bool("accept_bearer_prefix", false),
+    };
+    section.finish();
+    Ingest { listen, options, rules }
+}
+
+fn admin(mut section: Section) -> Option<SocketAddr> {
+    let listen = address(&mut section, "listen");
+    section.finish();
+    listen
+}
+
+fn store(mut section: Section, folder: &Path) -> Store {
+    let url = section.string("url").unwrap_or_else(|| "sqlite:livekit-webhook.db".to_owned());
+    let path = match url.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => folder.join(path),
+        _ => {
+            section.problem("url", "expected sqlite: and a path, such as sqlite:livekit-webhook.db");
+            PathBuf::new()
+        }
+    };
+    let dedupe_window_h = section.integer("dedupe_window_h", 24, 1..=168);
+    section.finish();
+    Store { path, dedupe_window: Duration::from_secs(dedupe_window_h.unsigned_abs() * 3_600) }
+}
+
+fn deliver(mut section: Section) -> Deliver {
+    let in_flight_max = integer(&mut section, "in_flight_max", 512, 10_000);
+    let mut allow: Vec<Allow> = Vec::new();
+    let entries = section.strings("allow").unwrap_or_default();
+    if entries.len() > ALLOWED_MAX {
+        section.problem("allow", format_args!("at most {ALLOWED_MAX} entries are allowed"));
+    }
+    for (index, entry) in entries.iter().enumerate() {
+        match entry.parse() {
+            Ok(entry) => allow.push(entry),
+            Err(error) => section.problem(&format!("allow[{index}]"), error),
+        }
+    }
+    let plain_http = section.bool("plain_http", false);
+    let plain = if plain_http { PlainHttp::Allowed } else { PlainHttp::Refused };
+    let grace = millis(&mut section, "grace_ms", 25_000, 600_000);
+    section.finish();
+    let policy = AddressPolicy::new(allow.clone(), plain);
+    Deliver { in_flight_max, policy, allow, plain_http, grace }
+}
+
+fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<Named<Source>> {
+    let mut sections = root.sections("source");
+    if sections.is_empty() {
+        root.problem("source", "is missing: one [[source]] for each LiveKit project");
+    }
+    too_many(root, "source", &mut sections);
+    let mut names = HashSet::new();
+    let mut owners: HashMap<String, String> = HashMap::new();
+    let mut found = Vec::new();
+    for mut section in sections {
+        let name = name(&mut section, "name", "prod").map(|name| name.to_string());
+        unique(&section, name.as_deref(), &mut names);
+        let keys = keys(&mut section, folder, environment);
+        for key in keys.iter().flatten() {
+            let owner = name.clone().unwrap_or_default();
+            let owner = owners.entry(key.api_key.clone()).or_insert(owner);
+            if name.as_ref().is_some_and(|name| name != owner) {
+                let text = format!("the key {} belongs to source {owner} already", key.api_key);
+                section.problem("keys", text);
+            }
+        }
+        let events = globs(&mut section, "events");
+        let source = (|| Some(Source { name: name.clone()?, keys: keys?, events: events? }))();
+        section.finish();
+        found.push(Named { name, found: source });
+    }
+    found
+}
+
+fn keys(section: &mut Section, folder: &Path, environment: &Environment) -> Option<Vec<Key>> {
+    let sections = section.sections("keys");
+    if sections.is_empty() {
+        let text = "is missing, for example keys = [{ api_key = \"APIabc\", secret_file = \"livekit.secret\" }]";
+        section.problem("keys", text);
+        return None;
+    }
+    let mut keys = Vec::with_capacity(sections.len());
+    for mut section in sections {
+        let api_key = section.required_string("api_key", "APIabc");
+        let secret = secret::take(&mut section, folder, environment);
+        keys.push((|| Some(Key { api_key: api_key?, secret: secret? }))());
+        section.finish();
+    }
+    let keys: Vec<Key> = keys.into_iter().collect::<Option<_>>()?;
+    // The ring knows its own limits.
+    let mut ring = KeyRing::new();
+    for (index, key) in keys.iter().enumerate() {
+        if let Err(error) = ring.insert(&key.api_key, key.secret.reveal()) {
+            section.problem(&format!("keys[{index}]"), error);
+            return None;
+        }
+    }
+    Some(keys)
+}
+
+fn plugins(root: &mut Section, folder: &Path) -> Vec<Named<Plugin>> {
+    let mut sections = root.sections("plugin");
+    too_many(root, "plugin", &mut sections);
+    let mut names = HashSet::new();
+    let mut found = Vec::new();
+    for mut section in sections {
+        let name = name(&mut section, "name", "redact").map(|name| name.to_string());
+        unique(&section, name.as_deref(), &mut names);
+        let file = section.required_string("file", "redact.wasm").map(|file| folder.join(file));
+        if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+            section.problem("file", format_args!("there is no file {}", file.display()));
+        }
+        let config = section.value("config").unwrap_or(toml::Value::Table(toml::Table::new()));
+        let config = serde_json::to_string(&config)
+            .map_err(|error| section.problem("config", error))
+            .ok();
+        let on_error = match section.string("on_error").as_deref() {
+            None => None,
+            Some("fail") => Some(OnError::Fail),
+            Some("pass") => Some(OnError::Pass),
+            Some("drop") => Some(OnError::Drop),
+            Some(_) => {
+                section.problem("on_error", "expected \"fail\", \"pass\" or \"drop\"");
+                None
+            }
+        };
+        let limits = limits(&mut section);
+        let plugin = (|| {
+            let (name, file, config) = (name.clone()?, file?, config?);
+            Some(Plugin { name, file, config, on_error, limits: limits? })
+        })();
+        section.finish();
+        found.push(Named { name, found: plugin });
+    }
+    found
+}
+
+fn limits(section: &mut Section) -> Option<Limits> {
+    let mut limits = Limits::default();
+    let given = match section.value("limits") {
+        None => return Some(limits),
+        Some(toml::Value::Table(given)) => given,
+        Some(_) => {
+            section.problem("limits", "expected a table, for example limits = { cpu_pure_ms = 100 }");
+            return None;
+        }
+    };
+    let mut right = true;
+    for (name, value) in given {
+        let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
+        let set = match value {
+            Some(value) => limits.set(&name, value).map_err(|error| error.to_string()),
+            None => Err("expected a whole number".to_owned()),
+        };
+        if let Err(text) = set {
+            section.problem(&format!("limits.{name}"), text);
+            right = false;
+        }
+    }
+    right.then_some(limits)
+}
+
+fn endpoints(root: &mut Section, context: &Context<'_>) -> Vec<Named<Endpoint>> {
+    let mut sections = root.sections("endpoint");
+    too_many(root, "endpoint", &mut sections);
+    let mut names = HashSet::new();
+    let mut found = Vec::new();
+    for section in sections {
+        let name = section.peek_string("name");
+        unique(&section, name.as_deref(), &mut names);
+        found.push(Named { name, found: endpoint::parse(section, context) });
+    }
+    found
+}
+
+fn subscriptions(
+    root: &mut Section,
+    endpoints: &[Named<Endpoint>],
+    plugins: &[Named<Plugin>],
+    sources: &[Named<Source>],
+) -> Vec<Subscription> {
+    let mut sections = root.sections("subscription");
+    too_many(root, "subscription", &mut sections);
+    let mut found = Vec::new();
+    for mut section in sections {
+        let endpoint = name(&mut section, "endpoint", "billing");
+        if let Some(endpoint) = &endpoint {
+            refers(&section, "endpoint", endpoint.as_str(), endpoints);
+        }
+        let events = globs(&mut section, "events");
+        let rooms = globs(&mut section, "rooms");
+        let chain = section.strings("plugins").unwrap_or_default();
+        for (index, plugin) in chain.iter().enumerate() {
+            refers(&section, &format!("plugins[{index}]"), plugin, plugins);
+        }
+        let only = section.strings("sources").unwrap_or_default();
+        for (index, source) in only.iter().enumerate() {
+            refers(&section, &format!("sources[{index}]"), source, sources);
+        }
+        if let (Some(endpoint), Some(events), Some(rooms)) = (endpoint, events, rooms) {
+            match Subscription::new(endpoint, only, events, rooms, chain) {
+                Ok(subscription) => found.push(subscription),
+                Err(error) => section.problem("endpoint", error),
+            }
+        }
+        section.finish();
+    }
+    found
+}
+
+/// Notes a reference to a name that no section carries.
+fn refers<T>(section: &Section, key: &str, name: &str, named: &[Named<T>]) {
+    let known: Vec<&str> = named.iter().filter_map(|named| named.name.as_deref()).collect();
+    if !known.contains(&name) {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        section.problem(key, format_args!("{name:?} is not configured; there is: {known}"));
+    }
+}
+
+fn unique(section: &Section, name: Option<&str>, names: &mut HashSet<String>) {
+    if let Some(name) = name.filter(|name| !names.insert((*name).to_owned())) {
+        section.problem("name", format_args!("{name:?} stands twice"));
+    }
+}
+
+fn too_many(root: &Section, key: &'static str, sections: &mut Vec<Section>) {
+    if sections.len() > SECTIONS_MAX {
+        root.problem(key, format_args!("at most {SECTIONS_MAX} are allowed"));
+        sections.truncate(SECTIONS_MAX);
+    }
+}
+
+fn globs(section: &mut Section, key: &'static str) -> Option<Vec<Glob>> {
+    let texts = section.strings(key).unwrap_or_default();
+    let mut globs = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let parsed = Glob::parse(text);
+        globs.push(parsed.map_err(|error| section.problem(&format!("{key}[{index}]"), error)).ok());
+    }
+    globs.into_iter().collect()
+}
+
+fn address(section: &mut Section, key: &'static str) -> Option<SocketAddr> {
+    let text = section.string(key)?;
+    let parsed = text.parse();
+    let hint = "expected an address and a port, such as 127.0.0.1:8080 or [::]:8080";
+    parsed.map_err(|_| section.problem(key, format_args!("{text:?}: {hint}"))).ok()
+}
+
+fn millis(section: &mut Section, key: &'static str, default: i64, max: i64) -> Duration {
+    Duration::from_millis(section.integer(key, default, 1..=max).unsigned_abs())
+}
+
+fn seconds(section: &mut Section, key: &'static str, default: i64, max: i64) -> u32 {
+    u32::try_from(section.integer(key, default, 0..=max)).unwrap_or_default()
+}
+
+fn count(value: i64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
+}

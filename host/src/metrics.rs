@@ -1,0 +1,193 @@
+//! Every metric name, its unit and its type. Text form: OpenMetrics.
+//!
+//! Labels come from closed sets or from the configuration, never from a stranger: an event type that LiveKit is not
+//! known to send counts as `other`.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::time::Duration;
+
+/// One label, `answer`: how ingest answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AnswerLabel {
+    /// `stored`, `duplicate`, `conflict`, `filtered`, `refused`, `unusable`, `too_large`, `unavailable`, …
+    pub answer: &'static str,
+}
+
+/// One label, `reason`: the exact check that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// `sig`, `exp`, `sha_mismatch`, …
+    pub reason: &'static str,
+}
+
+/// Labels of an accepted event.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EventLabel {
+    /// Configured source.
+    pub source: String,
+    /// Known event type, or `other`.
+    pub kind: &'static str,
+}
+
+/// Labels of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AttemptLabel {
+    /// Configured endpoint.
+    pub endpoint: String,
+    /// `2xx`, `3xx`, `4xx`, `5xx` or the error class.
+    pub result: &'static str,
+}
+
+/// One label, `endpoint`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct EndpointLabel {
+    /// Configured endpoint.
+    pub endpoint: String,
+}
+
+/// Labels of a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeadLabel {
+    /// Configured endpoint.
+    pub endpoint: String,
+    /// The dead reason.
+    pub reason: &'static str,
+}
+
+/// Labels of a plugin call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PluginLabel {
+    /// Configured plugin.
+    pub plugin: String,
+    /// `ok`, or the kind of fault.
+    pub outcome: &'static str,
+}
+
+type Seconds = Family<EndpointLabel, Histogram, fn() -> Histogram>;
+
+/// All metrics of one host.
+pub struct Metrics {
+    registry: Registry,
+    /// Requests to ingest, by answer.
+    pub ingest_answers: Family<AnswerLabel, Counter>,
+    /// Requests that are not authentic, by the exact reason.
+    pub ingest_refused: Family<ReasonLabel, Counter>,
+    /// From the last byte of a request to its answer.
+    pub ingest_answer_seconds: Histogram,
+    /// Accepted events.
+    pub events: Family<EventLabel, Counter>,
+    /// Deliveries planned.
+    pub planned: Family<EndpointLabel, Counter>,
+    /// Plugin calls.
+    pub plugin_calls: Family<PluginLabel, Counter>,
+    /// Attempts made.
+    pub attempts: Family<AttemptLabel, Counter>,
+    /// Duration of an attempt.
+    pub attempt_seconds: Seconds,
+    /// From an event's arrival to its delivery: the number to watch.
+    pub delivery_lag_seconds: Seconds,
+    /// Deliveries that were given up.
+    pub dead: Family<DeadLabel, Counter>,
+    /// Attempts in flight.
+    pub in_flight: Gauge,
+    /// Events without a plan.
+    pub unplanned: Gauge,
+    /// Deliveries owed.
+    pub pending: Gauge,
+    /// Dead letters in the store.
+    pub dead_letters: Gauge,
+    /// Quarantined bodies in the store.
+    pub quarantined: Gauge,
+    /// Failed calls of the store.
+    pub store_errors: Counter,
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("livekit_webhook"),
+            ingest_answers: Family::default(),
+            ingest_refused: Family::default(),
+            ingest_answer_seconds: seconds(),
+            events: Family::default(),
+            planned: Family::default(),
+            plugin_calls: Family::default(),
+            attempts: Family::default(),
+            attempt_seconds: Family::new_with_constructor(seconds),
+            delivery_lag_seconds: Family::new_with_constructor(seconds),
+            dead: Family::default(),
+            in_flight: Gauge::default(),
+            unplanned: Gauge::default(),
+            pending: Gauge::default(),
+            dead_letters: Gauge::default(),
+            quarantined: Gauge::default(),
+            store_errors: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    #[rustfmt::skip]
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("ingest_answers", "Requests to ingest, by answer", self.ingest_answers.clone());
+        r.register("ingest_refused", "Requests that are not authentic, by the check that failed", self.ingest_refused.clone());
+        r.register_with_unit("ingest_answer", "From the last byte of a request to its answer", Unit::Seconds, self.ingest_answer_seconds.clone());
+        r.register("events", "Accepted events", self.events.clone());
+        r.register("deliveries_planned", "Deliveries planned", self.planned.clone());
+        r.register("plugin_calls", "Plugin calls, by outcome", self.plugin_calls.clone());
+        r.register("attempts", "Attempts made, by result", self.attempts.clone());
+        r.register_with_unit("attempt", "Duration of an attempt", Unit::Seconds, self.attempt_seconds.clone());
+        r.register_with_unit("delivery_lag", "From an event's arrival to its delivery", Unit::Seconds, self.delivery_lag_seconds.clone());
+        r.register("deliveries_dead", "Deliveries given up, by reason", self.dead.clone());
+        r.register("attempts_in_flight", "Attempts in flight", self.in_flight.clone());
+        r.register("events_unplanned", "Events without a plan", self.unplanned.clone());
+        r.register("deliveries_pending", "Deliveries owed", self.pending.clone());
+        r.register("dead_letters", "Dead letters in the store", self.dead_letters.clone());
+        r.register("quarantined", "Quarantined bodies in the store", self.quarantined.clone());
+        r.register("store_errors", "Failed calls of the store", self.store_errors.clone());
+    }
+
+    /// The text form, `application/openmetrics-text; version=1.0.0; charset=utf-8`.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Counts one answer of ingest.
+    pub fn answered(&self, answer: &'static str, took: Duration) {
+        self.ingest_answers.get_or_create(&AnswerLabel { answer }).inc();
+        self.ingest_answer_seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// 0.5 ms to 65 s in powers of two.
+fn seconds() -> Histogram {
+    Histogram::new(std::iter::successors(Some(0.0005), |bound| Some(bound * 2.0)).take(18))
+}
+
+/// The label for an event type: known types only.
+pub fn kind_label(kind: &str) -> &'static str {
+    livekit_webhook_wire::event_type::ALL
+        .iter()
+        .find(|known| **known == kind)
+        .copied()
+        .unwrap_or("other")
+}

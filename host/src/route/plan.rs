@@ -1,0 +1,152 @@
+//! One event to its plan.
+
+use super::Router;
+use super::chain::{self, Part, Verdict};
+use crate::plugin::Input;
+use crate::plugin::registry::Plugin;
+use crate::store::{NewDelivery, PlanNext, StoredEvent};
+use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::id::EventId;
+use livekit_webhook_core::subscription::Subscription;
+use livekit_webhook_core::time::Timestamp;
+use livekit_webhook_wire::envelope::Envelope;
+use std::sync::Arc;
+
+/// How often planning may begin again before a dead letter is made of it.
+pub const PLAN_ATTEMPTS_MAX: u32 = 10;
+/// Longest wait a plugin may ask for, in milliseconds.
+pub const PLAN_AGAIN_MS_MAX: i64 = 3_600_000;
+
+/// A subscription with its plugins.
+pub struct Subscriber {
+    /// Endpoint and patterns.
+    pub subscription: Subscription,
+    /// Its plugins, in order.
+    pub chain: Vec<Arc<Plugin>>,
+    /// Wait before the first attempt at its endpoint, in milliseconds.
+    pub first_wait_ms: i64,
+}
+
+/// All subscriptions, in the order of the configuration.
+#[derive(Default)]
+pub struct Routing {
+    subscribers: Vec<Subscriber>,
+}
+
+// === impl Routing ===
+
+impl Routing {
+    /// Over `subscribers`; for one endpoint the first that matches an event decides.
+    pub fn new(subscribers: Vec<Subscriber>) -> Self {
+        Self { subscribers }
+    }
+
+    /// Whether any chain has a plugin.
+    pub fn has_plugins(&self) -> bool {
+        self.subscribers.iter().any(|subscriber| !subscriber.chain.is_empty())
+    }
+
+    /// Those that match, one for each endpoint.
+    fn matching(&self, source: &str, kind: &str, room: Option<&str>) -> Vec<&Subscriber> {
+        let mut matching: Vec<&Subscriber> = Vec::new();
+        for subscriber in &self.subscribers {
+            let subscription = &subscriber.subscription;
+            let endpoint = subscription.endpoint();
+            let taken = matching.iter().any(|other| other.subscription.endpoint() == endpoint);
+            if !taken && subscription.matches(source, kind, room) {
+                matching.push(subscriber);
+            }
+        }
+        matching
+    }
+}
+
+// === impl Router ===
+
+impl Router {
+    /// What follows for `stored`. Plugins run here; nothing is written.
+    pub(super) async fn plan(&self, stored: &StoredEvent) -> PlanNext {
+        let event = &stored.event;
+        let matching = self.routing.matching(&event.source, &event.kind, event.room.as_deref());
+        if matching.is_empty() {
+            let note = Some("no subscription matches".to_owned());
+            return PlanNext::Planned { deliveries: Vec::new(), note };
+        }
+        let now = self.clock.now();
+        let mut deliveries = Vec::new();
+        let mut notes = Vec::new();
+        for subscriber in matching {
+            let endpoint = subscriber.subscription.endpoint().as_str();
+            let verdict = if subscriber.chain.is_empty() {
+                Verdict::Deliver(vec![Part { kind: event.kind.clone(), body: None }])
+            } else {
+                chain::run(&subscriber.chain, input(stored), endpoint, &self.metrics).await
+            };
+            match verdict {
+                Verdict::Deliver(parts) => {
+                    for (number, part) in parts.into_iter().enumerate() {
+                        deliveries.push(self.owed(event.id, subscriber, part, number, now));
+                    }
+                }
+                Verdict::Drop { note } => notes.push(format!("{endpoint}: {note}")),
+                Verdict::Again { after_ms, note } if stored.plan_attempts + 1 < PLAN_ATTEMPTS_MAX => {
+                    let at = now.plus_millis(after_ms.clamp(0, PLAN_AGAIN_MS_MAX));
+                    return PlanNext::Again { at, note };
+                }
+                Verdict::Fail { note } | Verdict::Again { note, .. } => {
+                    notes.push(format!("{endpoint}: {note}"));
+                    let part = Part { kind: event.kind.clone(), body: None };
+                    let mut dead = self.owed(event.id, subscriber, part, 0, now);
+                    dead.state = State::Dead(DeadReason::Plugin);
+                    dead.note = Some(note);
+                    deliveries.push(dead);
+                }
+            }
+        }
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        PlanNext::Planned { deliveries, note }
+    }
+
+    fn owed(
+        &self,
+        event: EventId,
+        subscriber: &Subscriber,
+        part: Part,
+        number: usize,
+        now: Timestamp,
+    ) -> NewDelivery {
+        NewDelivery {
+            id: self.entropy.delivery_id(now),
+            endpoint: subscriber.subscription.endpoint().to_string(),
+            webhook_id: webhook_id(event, number),
+            kind: part.kind,
+            body: part.body,
+            due_at: now.plus_millis(subscriber.first_wait_ms),
+            state: State::Pending,
+            note: None,
+        }
+    }
+}
+
+/// Stable over attempts and replays: planning the same event again gives the same ids.
+fn webhook_id(event: EventId, number: usize) -> String {
+    if number == 0 { event.to_string() } else { format!("{event}.{number}") }
+}
+
+fn input(stored: &StoredEvent) -> Input {
+    let event = &stored.event;
+    // Ingest read the envelope from these bytes already; only the identity is not a column.
+    let envelope = Envelope::parse(&event.body).unwrap_or_default();
+    let created_at = event.created_at.unwrap_or(event.received_at);
+    Input {
+        id: event.id.to_string(),
+        kind: event.kind.clone(),
+        source: event.source.clone(),
+        created_at_ms: u64::try_from(created_at.as_millis()).unwrap_or_default(),
+        attempt: stored.plan_attempts + 1,
+        room_name: event.room.clone(),
+        participant_identity: envelope.participant_identity,
+        attributes: Vec::new(),
+        body: event.body.clone(),
+    }
+}
