@@ -75,7 +75,9 @@ pub enum Error {
 
 /// Begins every WebAssembly file.
 const MAGIC: &[u8] = b"\0asm";
-/// Follows it in a core module.
+/// Of linear memory.
+const PAGE_BYTES: u64 = 64 * 1024;
+/// Follows [`MAGIC`] in a core module.
 const CORE: &[u8] = &[1, 0, 0, 0];
 
 /// See [`Plugin::load`].
@@ -118,7 +120,7 @@ pub(super) async fn load(
 }
 
 /// Size and kind, by the first bytes.
-pub(crate) fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
+fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
     let max = limits.get(limits::COMPONENT_BYTES);
     match u64::try_from(wasm.len()) {
         Ok(bytes) if bytes <= max => {}
@@ -153,8 +155,35 @@ fn link(engine: &Engine, component: &Component) -> Result<(InstancePre<State>, E
     Ok((pre, found))
 }
 
+/// What can be said of a component without running it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Names of what it imports.
+    pub imports: Vec<String>,
+    /// Names of what it exports.
+    pub exports: Vec<String>,
+    /// Memory it begins with, in bytes: at most this much in each of its memories, summed. `None` when the engine
+    /// cannot tell.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Looks at `wasm` without running it. Compiles on the caller's thread: for the command line.
+///
+/// # Errors
+/// When it is not a valid component.
+pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
+    preamble(wasm, &Limits::default())?;
+    let component = Component::new(engine.wasmtime(), wasm).map_err(Error::Invalid)?;
+    let (imports, exports) = names(engine, &component);
+    let memory_bytes = component.resources_required().map(|needs| {
+        let pages = needs.max_initial_memory_size.unwrap_or_default();
+        u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES)
+    });
+    Ok(Inspection { imports, exports, memory_bytes })
+}
+
 /// What a component imports and exports, by name.
-pub(crate) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
+fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
     let ty = component.component_type();
     let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
     let exports = ty.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
