@@ -64,7 +64,13 @@ impl Event {
 
     fn new(origin: Origin) -> Self {
         let (body, value) = (OnceCell::new(), OnceCell::new());
-        Self { origin, body, value, kind: None, attributes: Vec::new() }
+        Self {
+            origin,
+            body,
+            value,
+            kind: None,
+            attributes: Vec::new(),
+        }
     }
 
     /// The gateway's id of this event. In a native test LiveKit's own.
@@ -124,8 +130,12 @@ impl Event {
             #[cfg(target_arch = "wasm32")]
             Origin::Host(event) => event.room_name(),
             Origin::Body => {
-                let places =
-                    ["/room/name", "/egressInfo/roomName", "/ingressInfo/roomName", "/job/room/name"];
+                let places = [
+                    "/room/name",
+                    "/egressInfo/roomName",
+                    "/ingressInfo/roomName",
+                    "/job/room/name",
+                ];
                 places.into_iter().find_map(|place| self.text(place))
             }
         }
@@ -165,7 +175,8 @@ impl Event {
 
     /// The whole body, parsed once. `null` when an earlier plugin left something that is not JSON.
     pub fn value(&self) -> &Value {
-        self.value.get_or_init(|| serde_json::from_slice(self.json()).unwrap_or_default())
+        self.value
+            .get_or_init(|| serde_json::from_slice(self.json()).unwrap_or_default())
     }
 
     /// One value of the body by its JSON pointer, such as `/room/name`.
@@ -203,8 +214,17 @@ impl Event {
 impl From<Event> for Draft {
     fn from(event: Event) -> Self {
         event.json();
-        let Event { body, kind, attributes, .. } = event;
-        Self { kind, body: body.into_inner().unwrap_or_default(), attributes }
+        let Event {
+            body,
+            kind,
+            attributes,
+            ..
+        } = event;
+        Self {
+            kind,
+            body: body.into_inner().unwrap_or_default(),
+            attributes,
+        }
     }
 }
 
@@ -227,7 +247,10 @@ impl std::error::Error for Error {
 pub fn from_host(lent: &host::Event) -> Event {
     // Lending through a Rust reference would put a lifetime on `Event` and so into every plugin's signature. The handle
     // is a number the engine checks at each use: one kept past its call traps, and is never another event's.
-    #[expect(unsafe_code, reason = "the handle is not dropped twice: this copy never is")]
+    #[expect(
+        unsafe_code,
+        reason = "the handle is not dropped twice: this copy never is"
+    )]
     let event = unsafe { host::Event::from_handle(lent.handle()) };
     Event::new(Origin::Host(ManuallyDrop::new(event)))
 }
@@ -238,8 +261,18 @@ mod contract {
     use crate::Failure;
 
     impl From<Draft> for host::Draft {
-        fn from(Draft { kind, body, attributes }: Draft) -> Self {
-            Self { kind, body, attributes }
+        fn from(
+            Draft {
+                kind,
+                body,
+                attributes,
+            }: Draft,
+        ) -> Self {
+            Self {
+                kind,
+                body,
+                attributes,
+            }
         }
     }
 

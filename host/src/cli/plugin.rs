@@ -46,12 +46,16 @@ pub enum Command {
 pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match command {
         Command::Pack { module, output } => {
-            let Some(bytes) = read(&module, out)? else { return Ok(ExitCode::from(USAGE)) };
+            let Some(bytes) = read(&module, out)? else {
+                return Ok(ExitCode::from(USAGE));
+            };
             let output = output.unwrap_or_else(|| module.with_extension("component.wasm"));
             pack::run(&bytes, &output, out)
         }
         Command::Check { file, config, json } => {
-            let Some(bytes) = read(&file, out)? else { return Ok(ExitCode::from(USAGE)) };
+            let Some(bytes) = read(&file, out)? else {
+                return Ok(ExitCode::from(USAGE));
+            };
             let config = match config.strip_prefix('@') {
                 None => Bytes::from(config),
                 Some(path) => match read(Path::new(path), out)? {
@@ -63,7 +67,9 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
                 writeln!(out, "--config is not JSON: {error}")?;
                 return Ok(ExitCode::from(USAGE));
             }
-            let report = check::report(bytes, config).await.context("starting the engine")?;
+            let report = check::report(bytes, config)
+                .await
+                .context("starting the engine")?;
             report.print(json, out)
         }
     }

@@ -62,7 +62,10 @@ fn expand(attribute: TokenStream, item: TokenStream, kind: Kind) -> TokenStream 
     let checked = if attribute.is_empty() {
         export(&function, kind)
     } else {
-        Err(Error::new(attribute.span(), "this attribute takes no arguments"))
+        Err(Error::new(
+            attribute.span(),
+            "this attribute takes no arguments",
+        ))
     };
     match checked {
         Ok(export) => quote!(#function #export).into(),
@@ -99,7 +102,13 @@ fn export(function: &ItemFn, kind: Kind) -> Result<Tokens, Error> {
     };
     let path = quote!(::livekit_webhook_plugin::__private::#module);
     let macro_name = syn::Ident::new(&format!("export_{module}"), module.span());
+    let name = &signature.ident;
     Ok(quote! {
+        // Natively nothing else may use it; this keeps the compiler from calling it dead.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            let _ = #name;
+        };
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             struct Exported;
@@ -114,9 +123,10 @@ fn argument_types(function: &ItemFn) -> Result<Vec<&Type>, Error> {
     inputs
         .map(|input| match input {
             FnArg::Typed(typed) => Ok(&*typed.ty),
-            FnArg::Receiver(receiver) => {
-                Err(Error::new(receiver.span(), "a plugin's function has no `self`"))
-            }
+            FnArg::Receiver(receiver) => Err(Error::new(
+                receiver.span(),
+                "a plugin's function has no `self`",
+            )),
         })
         .collect()
 }
@@ -138,7 +148,12 @@ fn one_event(function: &ItemFn, event: &Type, kind: Kind) -> (syn::Ident, Tokens
     let name = &function.sig.ident;
     let event = passed(event, &quote!(event));
     let (module, method, result, conversion) = match kind {
-        Kind::Filter => ("filter", quote!(accept), quote!(bool), quote!(IntoVerdict::into_verdict)),
+        Kind::Filter => (
+            "filter",
+            quote!(accept),
+            quote!(bool),
+            quote!(IntoVerdict::into_verdict),
+        ),
         Kind::Route => (
             "route",
             quote!(destinations),
@@ -159,12 +174,16 @@ fn one_event(function: &ItemFn, event: &Type, kind: Kind) -> (syn::Ident, Tokens
         ),
     };
     let into = if kind == Kind::Transform {
-        quote!(Ok(answer?.into_iter().map(::std::convert::Into::into).collect()))
+        quote!(Ok(answer?
+            .into_iter()
+            .map(::std::convert::Into::into)
+            .collect()))
     } else {
         quote!(Ok(answer?))
     };
     let module = syn::Ident::new(module, name.span());
-    let guest = quote!(::livekit_webhook_plugin::__private::#module::exports::livekit_webhook::plugin);
+    let guest =
+        quote!(::livekit_webhook_plugin::__private::#module::exports::livekit_webhook::plugin);
     let implementation = quote! {
         use ::livekit_webhook_plugin::__private::base::livekit_webhook::plugin::types;
         impl #guest::#module::Guest for Exported {
@@ -184,7 +203,8 @@ fn action_of(function: &ItemFn, event: &Type, with_input: bool) -> (syn::Ident, 
     let name = &function.sig.ident;
     let event = passed(event, &quote!(event));
     let input = with_input.then(|| quote!(, &input));
-    let guest = quote!(::livekit_webhook_plugin::__private::action::exports::livekit_webhook::plugin);
+    let guest =
+        quote!(::livekit_webhook_plugin::__private::action::exports::livekit_webhook::plugin);
     let implementation = quote! {
         use ::livekit_webhook_plugin::__private::base::livekit_webhook::plugin::types;
         impl #guest::action::Guest for Exported {

@@ -51,10 +51,18 @@ pub async fn report(wasm: Bytes, config: Bytes) -> Result<Report, engine::Error>
         }
     }
     // The policy belongs to the operator's configuration; any will do to see whether it loads.
-    let options = Options { config, on_error: Some(OnError::Fail), ..Options::default() };
+    let options = Options {
+        config,
+        on_error: Some(OnError::Fail),
+        ..Options::default()
+    };
     match Plugin::load(&engine, "checked", wasm, options).await {
         Ok(plugin) => {
-            report.interfaces = plugin.interfaces().into_iter().map(|i| i.as_str()).collect();
+            report.interfaces = plugin
+                .interfaces()
+                .into_iter()
+                .map(|i| i.as_str())
+                .collect();
             report.checks_config = plugin.has_lifecycle();
         }
         Err(error) => report.problem = Some(problem(&error)),
@@ -64,15 +72,23 @@ pub async fn report(wasm: Bytes, config: Bytes) -> Result<Report, engine::Error>
 
 fn problem(error: &load::Error) -> Problem {
     let advice = match error {
-        load::Error::TooLarge { .. } => "build it with the `guest` profile, or raise the limit component_bytes",
+        load::Error::TooLarge { .. } => {
+            "build it with the `guest` profile, or raise the limit component_bytes"
+        }
         load::Error::NotWasm => "give the .wasm file that `plugin pack` wrote",
         load::Error::CoreModule => "livekit-webhook plugin pack MODULE.wasm",
         load::Error::UnmetImports { .. } => {
             "build for wasm32-unknown-unknown, and use nothing that needs files, sockets, clocks or randomness"
         }
-        load::Error::NoInterface { .. } => "put one of the SDK's attributes on a function, such as #[transform]",
-        load::Error::Config(_) | load::Error::ConfigSyntax(_) => "see the plugin's README for its configuration",
-        load::Error::Start(_) => "look at the plugin's #[configure] function and at what runs before it",
+        load::Error::NoInterface { .. } => {
+            "put one of the SDK's attributes on a function, such as #[transform]"
+        }
+        load::Error::Config(_) | load::Error::ConfigSyntax(_) => {
+            "see the plugin's README for its configuration"
+        }
+        load::Error::Start(_) => {
+            "look at the plugin's #[configure] function and at what runs before it"
+        }
         _ => "rebuild it with the SDK of this gateway's version",
     };
     let mut text = error.to_string();
@@ -118,8 +134,17 @@ impl Report {
 
     fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "size        {} bytes", self.bytes)?;
-        writeln!(out, "component   {}", if self.component { "yes" } else { "no" })?;
-        if let Some(Inspection { imports, exports, memory_bytes }) = &self.inspection {
+        writeln!(
+            out,
+            "component   {}",
+            if self.component { "yes" } else { "no" }
+        )?;
+        if let Some(Inspection {
+            imports,
+            exports,
+            memory_bytes,
+        }) = &self.inspection
+        {
             writeln!(out, "imports     {}", list(imports))?;
             writeln!(out, "exports     {}", list(exports))?;
             if let Some(bytes) = memory_bytes {
@@ -129,7 +154,11 @@ impl Report {
         match &self.problem {
             None => {
                 writeln!(out, "called for  {}", self.interfaces.join(", "))?;
-                let config = if self.checks_config { "accepted" } else { "not checked by the plugin" };
+                let config = if self.checks_config {
+                    "accepted"
+                } else {
+                    "not checked by the plugin"
+                };
                 writeln!(out, "config      {config}")?;
                 writeln!(out, "starts      yes")
             }
@@ -142,5 +171,9 @@ impl Report {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
