@@ -68,7 +68,13 @@ impl Rule {
     }
 
     /// Whether the value at `path` is to be removed.
-    pub fn matches(&self, path: &[String]) -> bool {
+    pub fn matches<N: AsRef<str>>(&self, path: &[N]) -> bool {
+        // Nearly every value differs from nearly every rule in its own name already.
+        if let (Some(Part::Name(wanted)), Some(name)) = (self.0.last(), path.last())
+            && wanted != name.as_ref()
+        {
+            return false;
+        }
         fits(&self.0, path)
     }
 }
@@ -82,7 +88,7 @@ pub fn shipped() -> Vec<Rule> {
 }
 
 /// As a glob over names: on a mismatch, only the last `**` is tried again, one name further.
-fn fits(parts: &[Part], path: &[String]) -> bool {
+fn fits<N: AsRef<str>>(parts: &[Part], path: &[N]) -> bool {
     let (mut part, mut name) = (0, 0);
     let mut again: Option<(usize, usize)> = None;
     while name < path.len() {
@@ -97,7 +103,7 @@ fn fits(parts: &[Part], path: &[String]) -> bool {
                 name += 1;
                 continue;
             }
-            Some(Part::Name(wanted)) if *wanted == path[name] => {
+            Some(Part::Name(wanted)) if wanted == path[name].as_ref() => {
                 part += 1;
                 name += 1;
                 continue;

@@ -4,6 +4,7 @@
 
 use crate::rule::Rule;
 use serde::de::IgnoredAny;
+use std::borrow::Cow;
 
 /// Deepest nesting. The gateway accepts events to 64; a plugin before this one may have made a deeper one.
 const DEPTH_MAX: usize = 128;
@@ -53,12 +54,12 @@ struct Walk<'a> {
     copied: usize,
     rules: &'a [Rule],
     replace: &'a str,
-    path: Vec<String>,
+    path: Vec<Cow<'a, str>>,
     out: Vec<u8>,
     removed: u64,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn value(&mut self) -> Option<()> {
         self.space();
         let start = self.at;
@@ -107,10 +108,16 @@ impl Walk<'_> {
     }
 
     /// A member's name, with its escapes resolved, and the colon after it.
-    fn name(&mut self) -> Option<String> {
+    fn name(&mut self) -> Option<Cow<'a, str>> {
         let start = self.at;
         self.scalar()?;
-        let name = serde_json::from_str(self.text.get(start..self.at)?).ok()?;
+        let text = self.text;
+        let quoted = text.get(start..self.at)?;
+        let name = if quoted.contains('\\') {
+            Cow::Owned(serde_json::from_str(quoted).ok()?)
+        } else {
+            Cow::Borrowed(quoted.get(1..quoted.len().checked_sub(1)?)?)
+        };
         self.space();
         self.at += 1;
         Some(name)
