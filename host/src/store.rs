@@ -356,11 +356,7 @@ pub trait Store: Send + Sync + 'static {
     async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error>;
 
     /// Events, newest first, older than `before`.
-    async fn events(
-        &self,
-        before: Option<EventId>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, Error>;
+    async fn events(&self, before: Option<EventId>, limit: usize) -> Result<Vec<StoredEvent>, Error>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error>;

@@ -76,10 +76,7 @@ fn parse(text: &str, prefix: &'static str) -> Result<u128, Error> {
         return Err(error);
     }
     digits.iter().try_fold(0u128, |value, digit| {
-        let digit = ALPHABET
-            .iter()
-            .position(|known| known == digit)
-            .ok_or(error.clone())?;
+        let digit = ALPHABET.iter().position(|known| known == digit).ok_or(error.clone())?;
         Ok((value << 5) | digit as u128)
     })
 }

@@ -5,12 +5,12 @@
 //! *endpoint* gets; a *delivery* is one event owed to one endpoint; an *attempt* is one HTTP try of a delivery; a
 //! *dead letter* is a delivery we stopped trying.
 
-pub mod address_policy;
-pub mod attempt;
-pub mod delivery;
-pub mod endpoint;
+pub mod time;
 pub mod id;
+pub mod subscription;
+pub mod endpoint;
+pub mod delivery;
+pub mod attempt;
 pub mod retry;
 pub mod signature;
-pub mod subscription;
-pub mod time;
+pub mod address_policy;

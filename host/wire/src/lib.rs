@@ -4,11 +4,11 @@
 //! reading of an event everywhere. Reading order: what a sender signs ([`sign`]), how a token is judged ([`keys`],
 //! [`token`], [`body_hash`], [`verify`]), what the verified bytes say ([`envelope`], [`event`]).
 
-pub mod body_hash;
-pub mod envelope;
-pub mod event;
 pub mod event_type;
 pub mod glob;
 pub mod keys;
 pub mod sign;
+pub mod body_hash;
 pub mod verify;
+pub mod envelope;
+pub mod event;

@@ -18,11 +18,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self {
-            leeway_s: 60,
-            token_age_max_s: 0,
-            accept_bearer_prefix: false,
-        }
+        Self { leeway_s: 60, token_age_max_s: 0, accept_bearer_prefix: false }
     }
 }
 
