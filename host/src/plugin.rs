@@ -25,7 +25,7 @@ mod trap;
 mod world;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use bytes::Bytes;
 
@@ -46,8 +46,13 @@ pub enum Interface {
 
 impl Interface {
     /// All, in the order of a call.
-    pub const ALL: [Self; 5] =
-        [Self::Filter, Self::Transform, Self::Route, Self::Enrich, Self::Action];
+    pub const ALL: [Self; 5] = [
+        Self::Filter,
+        Self::Transform,
+        Self::Route,
+        Self::Enrich,
+        Self::Action,
+    ];
 
     /// As in the contract.
     pub fn as_str(self) -> &'static str {

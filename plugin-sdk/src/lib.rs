@@ -1,1 +1,79 @@
-//! SDK.
+//! Write a livekit-webhook plugin in ten lines of Rust.
+//!
+//! ```
+//! use livekit_webhook_plugin::prelude::*;
+//!
+//! #[filter]
+//! fn only_of_production(event: &Event) -> bool {
+//!     event.room_name().is_some_and(|room| room.starts_with("prod-"))
+//! }
+//! ```
+//!
+//! One attribute for each kind of function: [`macro@filter`], [`macro@transform`], [`macro@route`], [`macro@enrich`],
+//! [`macro@action`]; and [`macro@configure`], which checks the configuration when the plugin is loaded. A plugin may
+//! have several. The function stays an ordinary function: `cargo test` runs it natively, on an [`Event`] made with
+//! [`Event::from_json`], with a configuration set by [`native::set_config`].
+//!
+//! Build with `cargo build --release --target wasm32-unknown-unknown`, then `livekit-webhook plugin pack`.
+//!
+//! Guarantee: a panic's text reaches the gateway's log and the event's fault before the trap.
+//! Non-guarantee: nothing in memory outlives the call; every event gets a fresh instance.
+
+mod bindings;
+mod config;
+mod event;
+mod failure;
+mod log;
+pub mod metrics;
+pub mod native;
+pub mod outcome;
+
+pub use config::config;
+pub use event::{Draft, Error, Event};
+pub use failure::Failure;
+pub use livekit_webhook_plugin_macros::{action, configure, enrich, filter, route, transform};
+pub use log::{Level, log};
+
+/// Everything a plugin uses, for one `use`.
+pub mod prelude {
+    pub use crate::{Draft, Event, Failure, config, metrics};
+    pub use crate::{action, configure, enrich, filter, route, transform};
+    pub use crate::{debug, error, info, trace, warn};
+}
+
+/// What the attributes expand to. Not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::bindings::{action, base, enrich, filter, lifecycle, route, transform};
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::event::from_host;
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::log::install_panic_hook;
+
+    /// Parses a configuration for `#[configure]`.
+    ///
+    /// # Errors
+    /// In serde's words.
+    pub fn parse_config<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
+
+    /// What `#[configure]` functions may return.
+    pub trait IntoChecked {
+        /// As the contract wants it.
+        fn into_checked(self) -> Result<(), String>;
+    }
+
+    impl IntoChecked for () {
+        fn into_checked(self) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    impl<E: std::fmt::Display> IntoChecked for Result<(), E> {
+        fn into_checked(self) -> Result<(), String> {
+            self.map_err(|error| error.to_string())
+        }
+    }
+}

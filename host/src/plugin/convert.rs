@@ -57,18 +57,37 @@ impl Exports {
             names.iter().any(|name| name.starts_with(&prefix))
         };
         Ok(Self {
-            filter: has("filter").then(|| filter::GuestIndices::new(pre)).transpose()?,
-            transform: has("transform").then(|| transform::GuestIndices::new(pre)).transpose()?,
-            route: has("route").then(|| route::GuestIndices::new(pre)).transpose()?,
-            enrich: has("enrich").then(|| enrich::GuestIndices::new(pre)).transpose()?,
-            action: has("action").then(|| action::GuestIndices::new(pre)).transpose()?,
-            lifecycle: has("lifecycle").then(|| lifecycle::GuestIndices::new(pre)).transpose()?,
+            filter: has("filter")
+                .then(|| filter::GuestIndices::new(pre))
+                .transpose()?,
+            transform: has("transform")
+                .then(|| transform::GuestIndices::new(pre))
+                .transpose()?,
+            route: has("route")
+                .then(|| route::GuestIndices::new(pre))
+                .transpose()?,
+            enrich: has("enrich")
+                .then(|| enrich::GuestIndices::new(pre))
+                .transpose()?,
+            action: has("action")
+                .then(|| action::GuestIndices::new(pre))
+                .transpose()?,
+            lifecycle: has("lifecycle")
+                .then(|| lifecycle::GuestIndices::new(pre))
+                .transpose()?,
         })
     }
 
     /// The interfaces a call uses, in the order it uses them.
     pub fn interfaces(&self) -> Vec<Interface> {
-        let Self { filter, transform, route, enrich, action, lifecycle: _ } = self;
+        let Self {
+            filter,
+            transform,
+            route,
+            enrich,
+            action,
+            lifecycle: _,
+        } = self;
         let there = [
             filter.is_some(),
             transform.is_some(),
@@ -76,7 +95,11 @@ impl Exports {
             enrich.is_some(),
             action.is_some(),
         ];
-        Interface::ALL.into_iter().zip(there).filter_map(|(name, is)| is.then_some(name)).collect()
+        Interface::ALL
+            .into_iter()
+            .zip(there)
+            .filter_map(|(name, is)| is.then_some(name))
+            .collect()
     }
 
     /// Whether a call is given the longer times: it exports `enrich` or `action`.
@@ -99,7 +122,9 @@ impl Exports {
         instance: &Instance,
         config: &[u8],
     ) -> wasmtime::Result<Result<(), String>> {
-        let Some(indices) = &self.lifecycle else { return Ok(Ok(())) };
+        let Some(indices) = &self.lifecycle else {
+            return Ok(Ok(()));
+        };
         let guest = indices.load(&mut *store, instance)?;
         let answer = guest.call_configure(store, config).await?;
         Ok(answer.map_err(|text| escape(&text, limits::ERROR_BYTES_MAX)))
@@ -119,29 +144,39 @@ impl Exports {
         let event = Resource::<EventHandle>::new_borrow(0);
         let output = match interface {
             Interface::Filter => {
-                let Some(indices) = &self.filter else { return Ok(None) };
+                let Some(indices) = &self.filter else {
+                    return Ok(None);
+                };
                 let guest = indices.load(&mut *store, instance)?;
                 Output::Accept(guest.call_accept(store, event).await??)
             }
             Interface::Transform => {
-                let Some(indices) = &self.transform else { return Ok(None) };
+                let Some(indices) = &self.transform else {
+                    return Ok(None);
+                };
                 let guest = indices.load(&mut *store, instance)?;
                 drafts(guest.call_transform(store, event).await??, limits)?
             }
             Interface::Route => {
-                let Some(indices) = &self.route else { return Ok(None) };
+                let Some(indices) = &self.route else {
+                    return Ok(None);
+                };
                 let guest = indices.load(&mut *store, instance)?;
                 destinations(guest.call_destinations(store, event).await??, limits)?
             }
             Interface::Enrich => {
-                let Some(indices) = &self.enrich else { return Ok(None) };
+                let Some(indices) = &self.enrich else {
+                    return Ok(None);
+                };
                 let guest = indices.load(&mut *store, instance)?;
                 let added = guest.call_attributes(store, event).await??;
                 attributes(&added, limits)?;
                 Output::Attributes(added)
             }
             Interface::Action => {
-                let Some(indices) = &self.action else { return Ok(None) };
+                let Some(indices) = &self.action else {
+                    return Ok(None);
+                };
                 let guest = indices.load(&mut *store, instance)?;
                 let result = guest.call_run(store, event, &[]).await??;
                 within("a result (bytes)", result.len(), limits, limits::BODY_BYTES)?;
@@ -155,29 +190,63 @@ impl Exports {
 fn drafts(drafts: Vec<types::Draft>, limits: &Limits) -> Result<Output, Fault> {
     within("a number of drafts", drafts.len(), limits, limits::DRAFTS)?;
     let mut checked = Vec::with_capacity(drafts.len());
-    for types::Draft { kind, body, attributes: added } in drafts {
+    for types::Draft {
+        kind,
+        body,
+        attributes: added,
+    } in drafts
+    {
         within("a body (bytes)", body.len(), limits, limits::BODY_BYTES)?;
         let kind_bytes = kind.as_ref().map_or(0, String::len);
-        within("a type of event (bytes)", kind_bytes, limits, limits::ATTRIBUTE_BYTES)?;
+        within(
+            "a type of event (bytes)",
+            kind_bytes,
+            limits,
+            limits::ATTRIBUTE_BYTES,
+        )?;
         attributes(&added, limits)?;
-        checked.push(Draft { kind, body: Bytes::from(body), attributes: added });
+        checked.push(Draft {
+            kind,
+            body: Bytes::from(body),
+            attributes: added,
+        });
     }
     Ok(Output::Drafts(checked))
 }
 
 fn destinations(names: Vec<String>, limits: &Limits) -> Result<Output, Fault> {
-    within("a number of destinations", names.len(), limits, limits::DESTINATIONS)?;
+    within(
+        "a number of destinations",
+        names.len(),
+        limits,
+        limits::DESTINATIONS,
+    )?;
     for name in &names {
-        within("a destination (bytes)", name.len(), limits, limits::ATTRIBUTE_BYTES)?;
+        within(
+            "a destination (bytes)",
+            name.len(),
+            limits,
+            limits::ATTRIBUTE_BYTES,
+        )?;
     }
     Ok(Output::Destinations(names))
 }
 
 fn attributes(added: &[(String, String)], limits: &Limits) -> Result<(), Fault> {
-    within("a number of attributes", added.len(), limits, limits::ATTRIBUTES)?;
+    within(
+        "a number of attributes",
+        added.len(),
+        limits,
+        limits::ATTRIBUTES,
+    )?;
     for (name, value) in added {
         let bytes = name.len().saturating_add(value.len());
-        within("an attribute (bytes)", bytes, limits, limits::ATTRIBUTE_BYTES)?;
+        within(
+            "an attribute (bytes)",
+            bytes,
+            limits,
+            limits::ATTRIBUTE_BYTES,
+        )?;
     }
     Ok(())
 }
@@ -186,7 +255,11 @@ fn within(what: &'static str, value: usize, limits: &Limits, row: Row) -> Result
     let max = limits.get(row);
     match u64::try_from(value) {
         Ok(value) if value <= max => Ok(()),
-        value => Err(Fault::OutputExceeded { what, value: value.unwrap_or(u64::MAX), max }),
+        value => Err(Fault::OutputExceeded {
+            what,
+            value: value.unwrap_or(u64::MAX),
+            max,
+        }),
     }
 }
 

@@ -138,7 +138,9 @@ pub enum Error {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { values: ROWS.map(|row| row.default) }
+        Self {
+            values: ROWS.map(|row| row.default),
+        }
     }
 }
 
@@ -149,7 +151,9 @@ impl Limits {
     /// When there is no such row, or the value is not between 1 and its cap.
     pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
         let Some(index) = ROWS.iter().position(|row| row.name == name) else {
-            return Err(Error::Unknown { name: name.to_owned() });
+            return Err(Error::Unknown {
+                name: name.to_owned(),
+            });
         };
         let Row { name, cap, .. } = ROWS[index];
         if value == 0 || value > cap {
@@ -170,7 +174,9 @@ impl Limits {
 
     /// The value of a row.
     pub fn get(&self, row: Row) -> u64 {
-        ROWS.iter().position(|r| r.name == row.name).map_or(row.default, |index| self.values[index])
+        ROWS.iter()
+            .position(|r| r.name == row.name)
+            .map_or(row.default, |index| self.values[index])
     }
 
     /// The value of a row that counts things in memory.
@@ -241,7 +247,9 @@ impl wasmtime::ResourceLimiter for Growth {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let summed = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        let summed = self
+            .memory_bytes
+            .saturating_add(desired.saturating_sub(current));
         if summed > self.memory_bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
             self.refused = true;
             return Ok(false);

@@ -32,7 +32,9 @@ pub enum Error {
     #[error("this is not WebAssembly: a component begins with `\\0asm` and its version")]
     NotWasm,
     /// Needs one more step of its author.
-    #[error("this is a core module, not a component: run `livekit-webhook plugin pack` on it first")]
+    #[error(
+        "this is a core module, not a component: run `livekit-webhook plugin pack` on it first"
+    )]
     CoreModule,
     /// The engine refuses it.
     #[error("the component is not valid for this host")]
@@ -57,7 +59,9 @@ pub enum Error {
         exports: Vec<String>,
     },
     /// Its interfaces have our names and another shape.
-    #[error("its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK")]
+    #[error(
+        "its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK"
+    )]
     OtherContract(#[source] wasmtime::Error),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
@@ -66,7 +70,9 @@ pub enum Error {
     #[error("the plugin refuses its config: {0}")]
     Config(String),
     /// A filter without a policy.
-    #[error("a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`")]
+    #[error(
+        "a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`"
+    )]
     NoOnError,
     /// It could not be instantiated, or broke while it checked its configuration.
     #[error("it does not start")]
@@ -75,7 +81,9 @@ pub enum Error {
 
 /// Begins every WebAssembly file.
 const MAGIC: &[u8] = b"\0asm";
-/// Follows it in a core module.
+/// Of linear memory.
+const PAGE_BYTES: u64 = 64 * 1024;
+/// Follows [`MAGIC`] in a core module.
 const CORE: &[u8] = &[1, 0, 0, 0];
 
 /// See [`Plugin::load`].
@@ -85,7 +93,11 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error } = options;
+    let Options {
+        config,
+        limits,
+        on_error,
+    } = options;
     preamble(&wasm, &limits)?;
     let config = Arc::new(parse_config(config)?);
     let compiler = engine.clone();
@@ -118,11 +130,16 @@ pub(super) async fn load(
 }
 
 /// Size and kind, by the first bytes.
-pub(crate) fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
+fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
     let max = limits.get(limits::COMPONENT_BYTES);
     match u64::try_from(wasm.len()) {
         Ok(bytes) if bytes <= max => {}
-        bytes => return Err(Error::TooLarge { bytes: bytes.unwrap_or(u64::MAX), max }),
+        bytes => {
+            return Err(Error::TooLarge {
+                bytes: bytes.unwrap_or(u64::MAX),
+                max,
+            });
+        }
     }
     match wasm.strip_prefix(MAGIC) {
         None => Err(Error::NotWasm),
@@ -132,7 +149,11 @@ pub(crate) fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
 }
 
 fn parse_config(bytes: Bytes) -> Result<Config, Error> {
-    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
+    let bytes = if bytes.is_empty() {
+        Bytes::from_static(b"{}")
+    } else {
+        bytes
+    };
     let value = serde_json::from_slice(&bytes).map_err(Error::ConfigSyntax)?;
     Ok(Config { bytes, value })
 }
@@ -145,7 +166,9 @@ fn link(engine: &Engine, component: &Component) -> Result<(InstancePre<State>, E
     }
     let mut linker = Linker::new(engine.wasmtime());
     convert::link(&mut linker).map_err(Error::OtherContract)?;
-    let pre = linker.instantiate_pre(component).map_err(Error::OtherContract)?;
+    let pre = linker
+        .instantiate_pre(component)
+        .map_err(Error::OtherContract)?;
     let found = Exports::find(&pre, &exports).map_err(Error::OtherContract)?;
     if found.interfaces().is_empty() {
         return Err(Error::NoInterface { exports });
@@ -153,18 +176,58 @@ fn link(engine: &Engine, component: &Component) -> Result<(InstancePre<State>, E
     Ok((pre, found))
 }
 
+/// What can be said of a component without running it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Names of what it imports.
+    pub imports: Vec<String>,
+    /// Names of what it exports.
+    pub exports: Vec<String>,
+    /// Memory it begins with, in bytes: at most this much in each of its memories, summed. `None` when the engine
+    /// cannot tell.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Looks at `wasm` without running it. Compiles on the caller's thread: for the command line.
+///
+/// # Errors
+/// When it is not a valid component.
+pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
+    preamble(wasm, &Limits::default())?;
+    let component = Component::new(engine.wasmtime(), wasm).map_err(Error::Invalid)?;
+    let (imports, exports) = names(engine, &component);
+    let memory_bytes = component.resources_required().map(|needs| {
+        let pages = needs.max_initial_memory_size.unwrap_or_default();
+        u64::from(needs.num_memories)
+            .saturating_mul(pages)
+            .saturating_mul(PAGE_BYTES)
+    });
+    Ok(Inspection {
+        imports,
+        exports,
+        memory_bytes,
+    })
+}
+
 /// What a component imports and exports, by name.
-pub(crate) fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
+fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
     let ty = component.component_type();
-    let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
-    let exports = ty.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
+    let imports = ty
+        .imports(engine.wasmtime())
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let exports = ty
+        .exports(engine.wasmtime())
+        .map(|(name, _)| name.to_owned())
+        .collect();
     (imports, exports)
 }
 
 /// Whether this host has an import of that name. The linker then decides whether it has that shape.
 fn is_given(import: &str) -> bool {
-    let Some((interface, version)) =
-        import.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
+    let Some((interface, version)) = import
+        .strip_prefix(PACKAGE)
+        .and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
     else {
         return false;
     };
@@ -178,13 +241,20 @@ async fn try_once(plugin: &Plugin) -> Result<(), Error> {
     let answer = meter
         .charge(async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
-            plugin.exports.configure(&mut store, &instance, &plugin.config.bytes).await
+            plugin
+                .exports
+                .configure(&mut store, &instance, &plugin.config.bytes)
+                .await
         })
         .await;
     store.data().log.finish();
     match answer {
         Ok(Ok(())) => Ok(()),
         Ok(Err(refusal)) => Err(Error::Config(refusal)),
-        Err(error) => Err(Error::Start(call::fault(&error, store.data(), &plugin.limits))),
+        Err(error) => Err(Error::Start(call::fault(
+            &error,
+            store.data(),
+            &plugin.limits,
+        ))),
     }
 }

@@ -1,0 +1,179 @@
+//! What `plugin check` finds, for people and for programs.
+
+use crate::plugin::engine::{self, Engine};
+use crate::plugin::load::{self, Inspection};
+use crate::plugin::registry::{OnError, Options, Plugin};
+use bytes::Bytes;
+use serde_json::json;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Everything found about one file.
+#[derive(Debug)]
+pub struct Report {
+    bytes: usize,
+    component: bool,
+    inspection: Option<Inspection>,
+    interfaces: Vec<&'static str>,
+    checks_config: bool,
+    problem: Option<Problem>,
+}
+
+/// What is wrong, and what to do.
+#[derive(Debug)]
+struct Problem {
+    text: String,
+    advice: &'static str,
+}
+
+/// Loads `wasm` as the gateway would.
+///
+/// # Errors
+/// When the engine does not start on this machine.
+pub async fn report(wasm: Bytes, config: Bytes) -> Result<Report, engine::Error> {
+    let engine = Engine::new()?;
+    let mut report = Report {
+        bytes: wasm.len(),
+        component: false,
+        inspection: None,
+        interfaces: Vec::new(),
+        checks_config: false,
+        problem: None,
+    };
+    match load::inspect(&engine, &wasm) {
+        Ok(inspection) => {
+            report.component = true;
+            report.inspection = Some(inspection);
+        }
+        Err(error) => {
+            report.problem = Some(problem(&error));
+            return Ok(report);
+        }
+    }
+    // The policy belongs to the operator's configuration; any will do to see whether it loads.
+    let options = Options {
+        config,
+        on_error: Some(OnError::Fail),
+        ..Options::default()
+    };
+    match Plugin::load(&engine, "checked", wasm, options).await {
+        Ok(plugin) => {
+            report.interfaces = plugin
+                .interfaces()
+                .into_iter()
+                .map(|i| i.as_str())
+                .collect();
+            report.checks_config = plugin.has_lifecycle();
+        }
+        Err(error) => report.problem = Some(problem(&error)),
+    }
+    Ok(report)
+}
+
+fn problem(error: &load::Error) -> Problem {
+    let advice = match error {
+        load::Error::TooLarge { .. } => {
+            "build it with the `guest` profile, or raise the limit component_bytes"
+        }
+        load::Error::NotWasm => "give the .wasm file that `plugin pack` wrote",
+        load::Error::CoreModule => "livekit-webhook plugin pack MODULE.wasm",
+        load::Error::UnmetImports { .. } => {
+            "build for wasm32-unknown-unknown, and use nothing that needs files, sockets, clocks or randomness"
+        }
+        load::Error::NoInterface { .. } => {
+            "put one of the SDK's attributes on a function, such as #[transform]"
+        }
+        load::Error::Config(_) | load::Error::ConfigSyntax(_) => {
+            "see the plugin's README for its configuration"
+        }
+        load::Error::Start(_) => {
+            "look at the plugin's #[configure] function and at what runs before it"
+        }
+        _ => "rebuild it with the SDK of this gateway's version",
+    };
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Problem { text, advice }
+}
+
+// === impl Report ===
+
+impl Report {
+    /// Writes it, and says with which code to exit.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub fn print(&self, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        if as_json {
+            writeln!(out, "{:#}", self.json())?;
+        } else {
+            self.text(out)?;
+        }
+        Ok(ExitCode::from(u8::from(self.problem.is_some())))
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let inspection = self.inspection.as_ref();
+        json!({
+            "ok": self.problem.is_none(),
+            "bytes": self.bytes,
+            "component": self.component,
+            "imports": inspection.map(|i| &i.imports),
+            "exports": inspection.map(|i| &i.exports),
+            "memory_bytes": inspection.and_then(|i| i.memory_bytes),
+            "interfaces": self.interfaces,
+            "checks_config": self.checks_config,
+            "problem": self.problem.as_ref().map(|p| &p.text),
+            "advice": self.problem.as_ref().map(|p| p.advice),
+        })
+    }
+
+    fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out, "size        {} bytes", self.bytes)?;
+        writeln!(
+            out,
+            "component   {}",
+            if self.component { "yes" } else { "no" }
+        )?;
+        if let Some(Inspection {
+            imports,
+            exports,
+            memory_bytes,
+        }) = &self.inspection
+        {
+            writeln!(out, "imports     {}", list(imports))?;
+            writeln!(out, "exports     {}", list(exports))?;
+            if let Some(bytes) = memory_bytes {
+                writeln!(out, "memory      {bytes} bytes to begin with")?;
+            }
+        }
+        match &self.problem {
+            None => {
+                writeln!(out, "called for  {}", self.interfaces.join(", "))?;
+                let config = if self.checks_config {
+                    "accepted"
+                } else {
+                    "not checked by the plugin"
+                };
+                writeln!(out, "config      {config}")?;
+                writeln!(out, "starts      yes")
+            }
+            Some(Problem { text, advice }) => {
+                writeln!(out, "problem     {text}")?;
+                writeln!(out, "what to do  {advice}")
+            }
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
+}

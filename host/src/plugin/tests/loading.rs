@@ -1,0 +1,112 @@
+//! What is refused at load, and in which words.
+
+use super::*;
+use crate::plugin::Interface;
+use crate::plugin::registry::OnError;
+
+async fn refusal(wasm: Bytes, options: Options) -> String {
+    let error = Plugin::load(&ENGINE, "refused", wasm, options)
+        .await
+        .unwrap_err();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+async fn check_refused(wasm: Bytes, config: &str, expect: &str) {
+    let text = refusal(wasm, options(config, generous())).await;
+    assert!(text.contains(expect), "{expect:?} in {text:?}");
+}
+
+/// A component that imports `interface` with one function, written by hand: an instance type and its import.
+fn component_importing(interface: &str) -> Bytes {
+    let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
+    // One instance type of two declarations: a function type of nothing to nothing, and its export as `f`.
+    let instance_type = b"\x01\x42\x02\x01\x40\x00\x01\x00\x04\x00\x01f\x01\x00";
+    wasm.extend([7, u8::try_from(instance_type.len()).unwrap()]);
+    wasm.extend(instance_type);
+    let mut import = vec![1, 0, u8::try_from(interface.len()).unwrap()];
+    import.extend(interface.as_bytes());
+    import.extend([5, 0]);
+    wasm.extend([10, u8::try_from(import.len()).unwrap()]);
+    wasm.extend(import);
+    Bytes::from(wasm)
+}
+
+#[tokio::test]
+async fn an_import_this_host_does_not_have_is_named() {
+    let wasm = component_importing("wasi:sockets/tcp@0.2.0");
+    let expect = "needs wasi:sockets/tcp@0.2.0; this host gives a plugin livekit-webhook:plugin/{types,log,config,metrics}@0.1.0";
+    check_refused(wasm, "", expect).await;
+    let wasm = component_importing("livekit-webhook:plugin/http@0.1.0");
+    check_refused(wasm, "", "needs livekit-webhook:plugin/http@0.1.0").await;
+}
+
+#[tokio::test]
+async fn an_import_of_our_name_and_another_shape_is_refused() {
+    let wasm = component_importing("livekit-webhook:plugin/log@0.1.0");
+    check_refused(wasm, "", "rebuild it with that version's SDK").await;
+}
+
+#[tokio::test]
+async fn what_is_not_a_component_is_refused_with_the_next_step() {
+    check_refused(Bytes::from_static(b"hello"), "", "this is not WebAssembly").await;
+    let module = Bytes::from_static(b"\0asm\x01\0\0\0");
+    check_refused(module, "", "run `livekit-webhook plugin pack`").await;
+    let empty = Bytes::from_static(b"\0asm\x0d\0\x01\0");
+    check_refused(empty, "", "it exports nothing").await;
+    let broken = Bytes::from_static(b"\0asm\x0d\0\x01\0\xff");
+    check_refused(broken, "", "not valid for this host").await;
+}
+
+#[tokio::test]
+async fn a_file_over_the_limit_is_not_parsed() {
+    let limits = generous().with(limits::COMPONENT_BYTES, 100).unwrap();
+    let text = refusal(component("redact"), options("", limits)).await;
+    assert!(
+        text.contains("at most 100 are allowed (component_bytes)"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_refused_in_the_plugins_words() {
+    let redact = component("redact");
+    check_refused(redact.clone(), "{", "config is not JSON").await;
+    check_refused(redact.clone(), r#"{"field":[]}"#, "unknown field `field`").await;
+    check_refused(redact, r#"{"fields":["a..b"]}"#, "has an empty name").await;
+    let refused = r#"{"at_load":"refuse"}"#;
+    check_refused(component("evil"), refused, "this plugin refuses").await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_breaks_while_it_is_checked_is_refused_with_the_reason() {
+    let evil = component("evil");
+    check_refused(evil.clone(), r#"{"at_load":"panic"}"#, "room is on fire").await;
+    let limits = generous().with(limits::CPU_INIT_MS, 20).unwrap();
+    let text = refusal(evil, options(r#"{"at_load":"loop"}"#, limits)).await;
+    assert!(text.contains("more than 20 ms of CPU"), "{text}");
+}
+
+#[tokio::test]
+async fn a_loaded_plugin_says_what_it_is() {
+    let redact = plugin("redact", "", generous()).await;
+    assert_eq!(redact.interfaces(), [Interface::Transform]);
+    assert_eq!(redact.on_error(), OnError::Fail);
+    assert!(redact.has_lifecycle());
+}
+
+#[tokio::test]
+async fn an_engine_without_a_pool_runs_the_same() {
+    let engine = Engine::on_demand().unwrap();
+    assert!(!engine.pooled());
+    let wasm = component("evil");
+    let plugin = Plugin::load(&engine, "evil", wasm, options("", generous()))
+        .await
+        .unwrap();
+    one_draft(plugin.call(in_room("evil:nothing")).await);
+}
