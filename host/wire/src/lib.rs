@@ -12,3 +12,4 @@ pub mod body_hash;
 pub mod verify;
 pub mod envelope;
 pub mod event;
+pub mod sample;
