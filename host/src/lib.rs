@@ -1,5 +1,6 @@
 //! livekit-webhook: a durable webhook gateway for LiveKit.
 
+pub mod cli;
 pub mod clock;
 pub mod entropy;
 pub mod plugin;

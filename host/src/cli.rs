@@ -1,0 +1,5 @@
+//! The command line.
+
+pub mod credentials;
+pub mod send;
+pub mod verify;
