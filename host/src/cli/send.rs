@@ -22,6 +22,8 @@ use crate::entropy::Entropy;
 pub mod fate;
 pub mod post;
 pub mod request;
+#[cfg(test)]
+mod tests;
 
 use fate::Fate;
 use post::{Answer, Poster};
