@@ -1,6 +1,7 @@
 //! The command line: one verb a file.
 
 pub mod check;
+mod credentials;
 pub mod plugin;
 pub mod send;
 pub mod serve;

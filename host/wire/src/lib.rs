@@ -7,6 +7,7 @@
 pub mod body_hash;
 pub mod envelope;
 pub mod event;
+pub mod sample;
 pub mod event_type;
 pub mod glob;
 pub mod json;
