@@ -17,7 +17,7 @@ use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{self, Store};
+use crate::store::Store;
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
@@ -119,7 +119,7 @@ impl App {
             dedupe_window_ms: millis(config.store.dedupe_window),
             ..sqlite::Options::default()
         };
-        let store = SqliteStore::open(&config.store.path, options).await.map_err(Error::Store)?;
+        let store = SqliteStore::open(&config.store.path, &options).map_err(Error::Store)?;
         let store: Arc<dyn Store> = Arc::new(store);
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new(store.clone(), metrics.clone()));

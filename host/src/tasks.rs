@@ -89,8 +89,10 @@ impl Tasks {
         future: impl Future<Output = ()> + Send + 'static,
     ) {
         self.0.running[kind.index()].fetch_add(1, Ordering::SeqCst);
-        let mut guard = Guard { inner: self.0.clone(), kind, name, returned: false };
+        let guard = Guard { inner: self.0.clone(), kind, name, returned: false };
         let task = async move {
+            // Named whole: a capture of one field would leave the guard behind, to be dropped at once.
+            let mut guard = guard;
             future.await;
             guard.returned = true;
         };

@@ -84,7 +84,7 @@ fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
 
 fn endpoint(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
     writeln!(out, "\n[[endpoint]]\nname = \"{}\"", endpoint.name)?;
-    writeln!(out, "url = {:?}", endpoint.url.as_str())?;
+    writeln!(out, "url = \"{}\"", endpoint.url)?;
     let ways: Vec<&str> = endpoint.signing().iter().map(Signing::as_str).collect();
     writeln!(out, "signing = {ways:?}")?;
     for way in endpoint.signing() {

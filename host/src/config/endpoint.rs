@@ -1,7 +1,7 @@
 //! `[[endpoint]]`: from what was typed to `host/core`'s endpoint.
 
 use super::duration::parse_ms;
-use super::reader::Section;
+use super::reader::{Section, kind};
 use super::secret::{self, Environment};
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::attempt::ClientErrors;
@@ -128,7 +128,7 @@ fn own_schedule(
     for (index, step) in steps.iter().enumerate() {
         let parsed = match step {
             Value::String(text) => parse_ms(text),
-            other => Err(format!("{other}: expected a duration such as \"5s\"")),
+            other => Err(format!("expected a duration such as \"5s\", found {}", kind(other))),
         };
         match parsed {
             Ok(millis) => steps_ms.push(millis),

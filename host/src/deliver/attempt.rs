@@ -143,7 +143,7 @@ fn outgoing(
             headers.insert(name, value);
         }
     }
-    let url = endpoint.url.as_str().parse::<Uri>().map_err(|_| unusable("the URL"))?;
+    let url = endpoint.url.to_string().parse::<Uri>().map_err(|_| unusable("the URL"))?;
     let millis = u64::try_from(endpoint.attempt_timeout_ms()).unwrap_or_default();
     let timeout = Duration::from_millis(millis);
     Ok(Outgoing { url, headers, body: due.body.clone(), timeout })

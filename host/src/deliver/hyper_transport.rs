@@ -66,15 +66,16 @@ impl Transport for HyperTransport {
         let address = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
         let (head, body) = response.into_parts();
         // The status is what counts; a body that does not end in time only ends the reading.
-        let body_start = tokio::time::timeout_at(deadline, start_of(body)).await.unwrap_or_default();
+        let mut start = BytesMut::new();
+        let _ = tokio::time::timeout_at(deadline, read_start(body, &mut start)).await;
+        let body_start = start.freeze();
         let status = head.status.as_u16();
         Ok(Answered { status, headers: head.headers, body_start, address })
     }
 }
 
 /// Reads to the end, so that the connection can be used again, or to the limit, and closes it then.
-async fn start_of(mut body: Incoming) -> Bytes {
-    let mut kept = BytesMut::new();
+async fn read_start(mut body: Incoming, kept: &mut BytesMut) {
     let mut read = 0;
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };
@@ -82,10 +83,9 @@ async fn start_of(mut body: Incoming) -> Bytes {
         let place = RESPONSE_BYTES_KEPT.saturating_sub(kept.len()).min(data.len());
         kept.extend_from_slice(data.get(..place).unwrap_or_default());
         if read >= RESPONSE_BYTES_MAX {
-            break;
+            return;
         }
     }
-    kept.freeze()
 }
 
 fn classify(error: &ClientError) -> Failure {
@@ -102,13 +102,22 @@ fn classify(error: &ClientError) -> Failure {
 }
 
 /// The first error of type `E` among the causes.
-fn find<E: StdError + 'static>(error: &(dyn StdError + 'static)) -> Option<&E> {
-    std::iter::successors(Some(error), |error| error.source())
-        .find_map(|error| error.downcast_ref::<E>())
+fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    causes(error).find_map(|error| error.downcast_ref::<E>())
 }
 
 fn chain(error: &(dyn StdError + 'static)) -> String {
-    let causes: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
-    causes.join(": ")
+    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The error and what caused it, outermost first.
+fn causes<'e>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
 }
