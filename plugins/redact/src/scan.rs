@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
             let name = if named {
                 self.name()?
             } else {
-                place.to_string()
+                Cow::Owned(place.to_string())
             };
             place += 1;
             self.path.push(name);
