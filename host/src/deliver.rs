@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::store::{AttemptResult, Claim, DueDelivery, Quota, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
 use livekit_webhook_core::endpoint::Endpoint;
+use livekit_webhook_core::id::EventId;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -70,6 +71,7 @@ pub struct Place {
 /// A finished attempt on its way to the recorder.
 struct Ended {
     result: AttemptResult,
+    event: EventId,
     endpoint: String,
 }
 
@@ -172,10 +174,11 @@ impl Deliverer {
         self.take_place(&claim.item.delivery.endpoint);
         let deliverer = self.clone();
         tasks.spawn(Kind::Attempt, "attempt", async move {
+            let event = claim.item.delivery.event;
             let endpoint = claim.item.delivery.endpoint.clone();
             let result = deliverer.attempt(claim).await;
             // The recorder outlives every sender.
-            let _ = sender.send(Ended { result, endpoint }).await;
+            let _ = sender.send(Ended { result, event, endpoint }).await;
         });
     }
 

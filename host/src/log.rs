@@ -29,8 +29,9 @@ pub struct Error {
 pub fn init(format: Format, filter: &str) -> Result<(), Error> {
     let parsed = EnvFilter::try_new(filter);
     let filter = parsed.map_err(|source| Error { filter: filter.to_owned(), source })?;
+    let terminal = std::io::stderr().is_terminal();
     let json = match format {
-        Format::Auto => !std::io::stderr().is_terminal(),
+        Format::Auto => !terminal,
         Format::Text => false,
         Format::Json => true,
     };
@@ -39,7 +40,7 @@ pub fn init(format: Format, filter: &str) -> Result<(), Error> {
     let _ = if json {
         log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     } else {
-        log.with_target(false).try_init()
+        log.with_target(false).with_ansi(terminal).try_init()
     };
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tracing::{Instrument, error, error_span};
+use tracing::error;
 
 /// What a task is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Tasks {
             guard.returned = true;
         };
         #[expect(clippy::disallowed_methods, reason = "this is the file the ban points to")]
-        let handle = tokio::spawn(task.instrument(error_span!("task", name)));
+        let handle = tokio::spawn(task);
         if kind == Kind::Attempt {
             let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
             // Keeps the list as long as what runs: finished handles leave as new ones come.

@@ -18,21 +18,22 @@ impl Deliverer {
     pub(super) async fn record(self: Arc<Self>, mut ended: mpsc::Receiver<Ended>) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while ended.recv_many(&mut batch, BATCH_MAX).await > 0 {
-            let (results, endpoints): (Vec<AttemptResult>, Vec<String>) =
-                batch.drain(..).map(|ended| (ended.result, ended.endpoint)).unzip();
-            self.write(&results, &endpoints).await;
-            for endpoint in &endpoints {
-                self.free_place(endpoint);
+            self.write(&batch).await;
+            for ended in batch.drain(..) {
+                self.free_place(&ended.endpoint);
             }
             self.bell.ring();
         }
     }
 
-    async fn write(&self, results: &[AttemptResult], endpoints: &[String]) {
+    async fn write(&self, batch: &[Ended]) {
+        let results: Vec<AttemptResult> = batch.iter().map(|ended| ended.result.clone()).collect();
         for _ in 0..TRIES_MAX {
             let now = self.clock.now();
-            match self.store.record_attempts(now, results.to_vec()).await {
-                Ok(recorded) => return self.tell(results, endpoints, &recorded),
+            match self.store.record_attempts(now, results.clone()).await {
+                Ok(recorded) => {
+                    return batch.iter().zip(recorded).for_each(|(ended, r)| self.tell(ended, r));
+                }
                 Err(error) => {
                     self.metrics.store_errors.inc();
                     warn!(error = &error as &dyn std::error::Error, "results wait for the store");
@@ -40,30 +41,29 @@ impl Deliverer {
                 }
             }
         }
-        error!(results = results.len(), "results given up, their deliveries will be attempted again");
+        error!(results = batch.len(), "results given up, their deliveries will be attempted again");
     }
 
-    fn tell(&self, results: &[AttemptResult], endpoints: &[String], recorded: &[Recorded]) {
-        for ((result, endpoint), recorded) in results.iter().zip(endpoints).zip(recorded) {
-            let delivery_id = result.delivery;
-            if *recorded == Recorded::Stale {
-                warn!(%delivery_id, endpoint, "the result came too late, another worker has the delivery");
-                continue;
+    fn tell(&self, ended: &Ended, recorded: Recorded) {
+        let Ended { result, event: event_id, endpoint } = ended;
+        let delivery_id = result.delivery;
+        if recorded == Recorded::Stale {
+            warn!(%event_id, %delivery_id, endpoint, "the result came too late, another worker has it");
+            return;
+        }
+        let attempt = result.attempt.as_ref().map(|attempt| attempt.number);
+        let note = result.note.as_deref();
+        match result.next {
+            Next::Delivered => info!(%event_id, %delivery_id, endpoint, attempt, "delivered"),
+            Next::RetryAt(at) => {
+                let at_ms = at.as_millis();
+                info!(%event_id, %delivery_id, endpoint, attempt, at_ms, note, "attempt failed");
             }
-            let attempt = result.attempt.as_ref().map(|attempt| attempt.number);
-            match result.next {
-                Next::Delivered => info!(%delivery_id, endpoint, attempt, "delivered"),
-                Next::RetryAt(at) => {
-                    let note = result.note.as_deref();
-                    info!(%delivery_id, endpoint, attempt, at_ms = at.as_millis(), note, "attempt failed");
-                }
-                Next::Dead(reason) => {
-                    let reason = reason.as_str();
-                    let label = DeadLabel { endpoint: endpoint.clone(), reason };
-                    self.metrics.dead.get_or_create(&label).inc();
-                    let note = result.note.as_deref();
-                    warn!(%delivery_id, endpoint, attempt, reason, note, "dead letter");
-                }
+            Next::Dead(reason) => {
+                let reason = reason.as_str();
+                let label = DeadLabel { endpoint: endpoint.clone(), reason };
+                self.metrics.dead.get_or_create(&label).inc();
+                warn!(%event_id, %delivery_id, endpoint, attempt, reason, note, "dead letter");
             }
         }
     }
