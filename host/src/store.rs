@@ -14,6 +14,10 @@ use livekit_webhook_core::delivery::{Next, State};
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
 
+mod leases;
+
+pub mod sqlite;
+
 /// An authentic event, about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewEvent {
@@ -356,7 +360,11 @@ pub trait Store: Send + Sync + 'static {
     async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error>;
 
     /// Events, newest first, older than `before`.
-    async fn events(&self, before: Option<EventId>, limit: usize) -> Result<Vec<StoredEvent>, Error>;
+    async fn events(
+        &self,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, Error>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error>;
