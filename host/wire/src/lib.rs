@@ -2,13 +2,17 @@
 //!
 //! Used by the Envoy filter, the host, the command line and the plugin SDK, so that there is one verifier and one
 //! reading of an event everywhere. Reading order: what a sender signs ([`sign`]), how a token is judged ([`keys`],
-//! [`token`], [`body_hash`], [`verify`]), what the verified bytes say ([`envelope`], [`event`]).
+//! [`body_hash`], [`verify`]), what the verified bytes say ([`envelope`], [`event`]).
 
-pub mod event_type;
-pub mod glob;
-pub mod keys;
-pub mod sign;
 pub mod body_hash;
-pub mod verify;
 pub mod envelope;
 pub mod event;
+pub mod event_type;
+pub mod glob;
+pub mod json;
+pub mod keys;
+pub mod sign;
+pub mod verify;
+
+#[cfg(test)]
+mod tests;
