@@ -1,1 +1,4 @@
 //! Fixtures shared by the end-to-end stories.
+
+pub mod envoy;
+pub mod upstream;

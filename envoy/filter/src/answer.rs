@@ -27,7 +27,7 @@ pub enum Refusal {
 
 /// Every word of [`Refusal::code`], for the counters. A word that a newer verifier adds is counted
 /// as the last one.
-pub const CODES: [&str; 31] = [
+pub const CODES: [&str; 30] = [
     "method",
     "content_encoding",
     "body_too_large",
@@ -57,7 +57,6 @@ pub const CODES: [&str; 31] = [
     "sha_missing",
     "sha_malformed",
     "sha_mismatch",
-    "json",
     "other",
 ];
 
