@@ -201,6 +201,8 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
 
 /// A chunked body, with trailers or without, and its length in bytes.
 fn chunks(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    // Not the end yet: saves reading a large body again with every piece.
+    bytes.ends_with(b"\r\n\r\n").then_some(())?;
     let (mut body, mut at) = (Vec::new(), 0);
     loop {
         let line = find(bytes.get(at..)?, b"\r\n")?;

@@ -120,19 +120,38 @@ fn requests_of_a_wrong_form_are_refused() -> Result<()> {
 }
 
 #[test]
-fn two_mebibytes_fit_the_shipped_limits_over_both_protocols() -> Result<()> {
+fn the_filters_limit_is_the_only_one_over_both_protocols() -> Result<()> {
     let edge = Edge::shipped()?;
-    let name = "a".repeat(2 * 1024 * 1024);
-    let body = format!(r#"{{"event":"room_started","metadata":"{name}"}}"#).into_bytes();
-    let signed = token(&body);
-    ensure!(http1(edge.envoy.listener(), &post(&signed, &body, ""))?.status == 200);
-    let pieces: Vec<_> = body.chunks(16 * 1024).collect();
-    ensure!(http2(edge.envoy.listener(), &signed, &pieces, End::Data)?.status == 200);
+    let at = edge.envoy.listener();
+    let fits = vec![b' '; 8 * 1024 * 1024];
+    let large = vec![b' '; fits.len() + 1];
+    let pieces: Vec<_> = large.chunks(16 * 1024).collect();
+    let signed = token(&large);
+    check(
+        &http1(at, &post(&signed, &large, ""))?,
+        413,
+        "body_too_large",
+    )?;
+    check(
+        &http1(at, &post_chunked(&signed, &pieces, ""))?,
+        413,
+        "body_too_large",
+    )?;
+    check(
+        &http2(at, &signed, &pieces, End::Data)?,
+        413,
+        "body_too_large",
+    )?;
+    edge.assert_untouched()?;
+    let pieces: Vec<_> = fits.chunks(16 * 1024).collect();
+    let signed = token(&fits);
+    ensure!(http1(at, &post(&signed, &fits, ""))?.status == 200);
+    ensure!(http2(at, &signed, &pieces, End::Data)?.status == 200);
     ensure!(
         edge.host
             .wait_for(2)?
             .iter()
-            .all(|request| request.body == body)
+            .all(|request| request.body == fits)
     );
     Ok(())
 }

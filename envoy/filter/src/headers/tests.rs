@@ -88,7 +88,8 @@ proptest! {
         let lines: Vec<_> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
         let expected: Vec<_> =
             lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        prop_assert_eq!(parse_pairs(&write_pairs(&lines)), Some(expected));
+        let list = write_pairs(&lines);
+        prop_assert_eq!(parse_pairs(&list), Some(expected));
     }
 
     #[test]

@@ -5,9 +5,9 @@ fn a_request_that_waits_too_long_is_named_once() {
     let mut watch = Watch::default();
     watch.held(1, 1_000);
     watch.held(2, 1_500);
-    assert_eq!(watch.overdue(2_999), []);
+    assert!(watch.overdue(2_999).is_empty());
     assert_eq!(watch.overdue(3_000), [1]);
-    assert_eq!(watch.overdue(3_400), []);
+    assert!(watch.overdue(3_400).is_empty());
     assert_eq!(watch.overdue(9_000), [2]);
 }
 
@@ -17,7 +17,7 @@ fn one_body_callback_proves_the_flag_for_good() {
     watch.held(1, 0);
     watch.progressed();
     watch.held(2, 0);
-    assert_eq!(watch.overdue(u64::MAX), []);
+    assert!(watch.overdue(u64::MAX).is_empty());
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_request_that_is_gone_is_forgotten_and_a_clock_may_go_back() {
     watch.held(1, 5_000);
     watch.held(2, 5_000);
     watch.ended(1);
-    assert_eq!(watch.overdue(0), []);
+    assert!(watch.overdue(0).is_empty());
     assert_eq!(watch.overdue(7_000), [2]);
 }
 
