@@ -1,3 +1,5 @@
 //! Fixtures shared by the end-to-end stories.
 
 pub mod bench;
+pub mod envoy;
+pub mod upstream;

@@ -1,1 +1,31 @@
-//! The Envoy filter.
+//! The Envoy filter: verifies LiveKit's webhooks at the edge, with the request's head held back,
+//! so that the host never sees a byte that LiveKit did not sign.
+//!
+//! Cast: [`settings`] is the configuration, [`decision`] what to do with one request, [`answer`]
+//! what to say, [`headers`] the verdict for the host, [`watch`] and [`self_test`] find a wrong set-up
+//! and a wrong build. These are pure and run on any machine. Only in WebAssembly there are
+//! `root` and `request`, which Envoy calls, and `hostcalls` and `environ`, which call Envoy.
+//!
+//! Guarantee: no path that a request can reach panics, and everything that is not verified is
+//! answered here. Non-guarantee: without `allow_on_headers_stop_iteration` the head cannot be
+//! held; the filter then says so and answers 503, or leaks it when told `hold_headers: false`.
+
+pub mod settings;
+
+pub mod decision;
+
+pub mod answer;
+pub mod headers;
+pub mod self_test;
+pub mod watch;
+
+#[cfg(target_arch = "wasm32")]
+mod environ;
+#[cfg(target_arch = "wasm32")]
+mod hostcalls;
+#[cfg(target_arch = "wasm32")]
+mod metrics;
+#[cfg(target_arch = "wasm32")]
+mod request;
+#[cfg(target_arch = "wasm32")]
+mod root;

@@ -1,0 +1,296 @@
+use livekit_webhook_wire::keys::KeyRing;
+use livekit_webhook_wire::sign;
+use livekit_webhook_wire::verify::Rules;
+use proptest::arbitrary::any;
+use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+use super::*;
+
+const NOW_S: i64 = 1_795_435_200;
+const BODY: &[u8] = br#"{"event":"room_started","id":"EV_1"}"#;
+
+fn policy(include: &str, exclude: &[&str], on_filtered: OnFiltered) -> Policy {
+    let mut keys = KeyRing::new();
+    keys.insert("APIkey", b"secret").unwrap();
+    let glob = |text: &&str| Glob::parse(text).unwrap();
+    Policy {
+        verifier: Verifier::new(keys, Rules::default()),
+        body_bytes_max: 100,
+        hold_headers: true,
+        events: Events {
+            include: vec![glob(&include)],
+            exclude: exclude.iter().map(glob).collect(),
+            on_filtered,
+        },
+    }
+}
+
+fn every() -> Policy {
+    policy("*", &[], OnFiltered::Ack)
+}
+
+fn token(body: &[u8]) -> String {
+    sign::authorization("APIkey", b"secret", body, NOW_S)
+}
+
+fn head(token: &str) -> Head<'_> {
+    Head {
+        method: b"POST",
+        authorization: vec![token.as_bytes()],
+        ..Head::default()
+    }
+}
+
+/// A decision that has taken the head of a signed `body`.
+fn reading(policy: &Policy, body: &[u8]) -> Decision {
+    let mut decision = Decision::default();
+    assert_eq!(
+        decision.head(policy, &head(&token(body)), NOW_S),
+        Action::Hold
+    );
+    decision
+}
+
+#[track_caller]
+fn check_refused(head: &Head<'_>, status: u32, code: &str) {
+    let mut decision = Decision::default();
+    let Action::Refuse(refusal) = decision.head(&every(), head, NOW_S) else {
+        panic!("not refused");
+    };
+    assert_eq!((refusal.status(), refusal.code()), (status, code));
+    // What was refused stays refused.
+    assert_eq!(decision.part(&every(), 1), Action::Hold);
+    assert_eq!(decision.end(&every(), BODY), Action::Hold);
+    assert_eq!(decision.give_up(Refusal::NotHeld), Action::Hold);
+}
+
+#[test]
+fn a_signed_body_is_forwarded_once_with_its_facts() {
+    let mut decision = reading(&every(), BODY);
+    assert_eq!(decision.part(&every(), 7), Action::Hold);
+    let Action::Forward(facts) = decision.end(&every(), BODY) else {
+        panic!("not forwarded");
+    };
+    assert_eq!(facts.api_key, "APIkey");
+    assert_eq!(facts.envelope.unwrap().event, "room_started");
+    assert!(!facts.filtered);
+    assert_eq!(decision.part(&every(), 9), Action::Continue);
+    assert_eq!(decision.end(&every(), b"more"), Action::Continue);
+}
+
+#[test]
+fn heads_of_a_wrong_form_are_refused_before_the_token_is_read() {
+    let token = token(BODY);
+    let good = head(&token);
+    check_refused(
+        &Head {
+            method: b"GET",
+            ..good.clone()
+        },
+        405,
+        "method",
+    );
+    check_refused(
+        &Head {
+            method: b"",
+            ..good.clone()
+        },
+        405,
+        "method",
+    );
+    let encoded = Head {
+        content_encoding: vec![b"identity", b"br"],
+        ..good.clone()
+    };
+    check_refused(&encoded, 415, "content_encoding");
+    for length in [&b"101"[..], b"99999999999999999999999"] {
+        let large = Head {
+            content_length: Some(length),
+            ..good.clone()
+        };
+        check_refused(&large, 413, "body_too_large");
+    }
+    check_refused(
+        &Head {
+            authorization: vec![],
+            ..good.clone()
+        },
+        401,
+        "no_token",
+    );
+    let twice = Head {
+        authorization: vec![token.as_bytes(); 2],
+        ..good
+    };
+    check_refused(&twice, 401, "multiple_tokens");
+}
+
+#[test]
+fn a_body_is_counted_whatever_its_length_header_says() {
+    let policy = every();
+    let mut decision = reading(&policy, BODY);
+    assert_eq!(decision.part(&policy, 100), Action::Hold);
+    assert_eq!(
+        decision.part(&policy, 101),
+        Action::Refuse(Refusal::BodyTooLarge)
+    );
+    let large = [b' '; 101];
+    let mut decision = reading(&policy, &large);
+    assert_eq!(
+        decision.end(&policy, &large),
+        Action::Refuse(Refusal::BodyTooLarge)
+    );
+}
+
+#[test]
+fn another_body_is_refused_and_an_empty_one_must_be_signed_as_such() {
+    let policy = every();
+    for body in [&b""[..], b"{}", &BODY[1..]] {
+        let action = reading(&policy, BODY).end(&policy, body);
+        assert_eq!(
+            action,
+            Action::Refuse(Refusal::Token(Rejection::ShaMismatch))
+        );
+    }
+    assert!(matches!(
+        reading(&policy, b"").end(&policy, b""),
+        Action::Forward(_)
+    ));
+}
+
+#[test]
+fn an_authentic_body_that_cannot_be_read_is_forwarded() {
+    let policy = policy("room_*", &["*"], OnFiltered::Ack);
+    let Action::Forward(facts) = reading(&policy, b"not json").end(&policy, b"not json") else {
+        panic!("not forwarded");
+    };
+    assert_eq!((facts.envelope, facts.filtered), (None, false));
+}
+
+#[test]
+fn the_lists_decide_what_is_answered_here() {
+    let run = |policy: Policy| reading(&policy, BODY).end(&policy, BODY);
+    assert!(matches!(
+        run(policy("room_*", &[], OnFiltered::Ack)),
+        Action::Forward(_)
+    ));
+    assert!(matches!(
+        run(policy("room_*", &["*_started"], OnFiltered::Ack)),
+        Action::Ack(_)
+    ));
+    assert!(matches!(
+        run(policy("track_*", &[], OnFiltered::Ack)),
+        Action::Ack(_)
+    ));
+    let Action::Forward(facts) = run(policy("track_*", &[], OnFiltered::Pass)) else {
+        panic!("not forwarded");
+    };
+    assert!(facts.filtered);
+}
+
+#[test]
+fn without_keys_the_answer_is_temporary() {
+    let policy = Policy {
+        verifier: Verifier::new(KeyRing::new(), Rules::default()),
+        ..every()
+    };
+    let action = Decision::default().head(&policy, &head(&token(BODY)), NOW_S);
+    assert_eq!(action, Action::Refuse(Refusal::NoKeys));
+    assert_eq!(Refusal::NoKeys.status(), 503);
+}
+
+#[test]
+fn a_head_that_is_not_held_goes_on_and_its_body_waits() {
+    let policy = Policy {
+        hold_headers: false,
+        ..every()
+    };
+    let mut decision = Decision::default();
+    assert_eq!(
+        decision.head(&policy, &head(&token(BODY)), NOW_S),
+        Action::Continue
+    );
+    assert!(decision.is_reading());
+    assert_eq!(decision.part(&policy, 5), Action::Hold);
+    let refused = Action::Refuse(Refusal::Token(Rejection::ShaMismatch));
+    assert_eq!(decision.end(&policy, b"{}"), refused);
+}
+
+#[test]
+fn nothing_passes_before_a_head() {
+    assert_eq!(Decision::default().end(&every(), b""), Action::Hold);
+    assert_eq!(Decision::default().part(&every(), 1), Action::Hold);
+}
+
+/// What a proxy may call, in any order.
+#[derive(Clone, Debug)]
+enum Call {
+    Head(bool),
+    Part(usize),
+    End(Vec<u8>),
+    GiveUp,
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let body = prop_oneof![
+        Just(BODY.to_vec()),
+        prop::collection::vec(any::<u8>(), 0..120)
+    ];
+    prop_oneof![
+        any::<bool>().prop_map(Call::Head),
+        (0_usize..200).prop_map(Call::Part),
+        body.prop_map(Call::End),
+        Just(Call::GiveUp),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn only_the_signed_body_is_ever_forwarded(calls in prop::collection::vec(call(), 0..12)) {
+        let (policy, token) = (every(), token(BODY));
+        let mut decision = Decision::default();
+        let (mut forwarded, mut answered) = (0, 0);
+        for call in calls {
+            let before = forwarded;
+            // A head comes first and once, as with any proxy.
+            let action = match call {
+                Call::Head(good) if matches!(decision.state, State::New) => {
+                    decision.head(&policy, &head(if good { &token } else { "a.b.c" }), NOW_S)
+                }
+                Call::Head(_) => continue,
+                Call::Part(bytes) => decision.part(&policy, bytes),
+                Call::End(ref body) => {
+                    let action = decision.end(&policy, body);
+                    if matches!(action, Action::Forward(_)) {
+                        prop_assert_eq!(&**body, BODY);
+                        forwarded += 1;
+                    }
+                    action
+                }
+                Call::GiveUp => decision.give_up(Refusal::NotHeld),
+            };
+            answered += usize::from(matches!(action, Action::Refuse(_) | Action::Ack(_)));
+            prop_assert!(forwarded + answered <= 1);
+            prop_assert!(action != Action::Continue || before == 1);
+        }
+    }
+
+    #[test]
+    fn no_head_panics(
+        method: Vec<u8>,
+        authorization: Vec<Vec<u8>>,
+        encoding: Vec<Vec<u8>>,
+        length: Option<Vec<u8>>,
+        now_s: i64,
+    ) {
+        let head = Head {
+            method: &method,
+            authorization: authorization.iter().map(Vec::as_slice).collect(),
+            content_encoding: encoding.iter().map(Vec::as_slice).collect(),
+            content_length: length.as_deref(),
+        };
+        let mut decision = Decision::default();
+        let action = decision.head(&every(), &head, now_s);
+        prop_assert!(matches!(action, Action::Refuse(_)));
+    }
+}

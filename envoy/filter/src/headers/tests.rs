@@ -1,0 +1,107 @@
+use livekit_webhook_wire::envelope::Envelope;
+use proptest::prelude::*;
+
+use super::*;
+
+fn facts(event: &str, room: Option<&str>) -> Facts {
+    let envelope = Envelope {
+        event: event.to_owned(),
+        id: Some("EV_1".to_owned()),
+        room_name: room.map(str::to_owned),
+        ..Envelope::default()
+    };
+    Facts {
+        api_key: "APIkey".to_owned(),
+        envelope: Some(envelope),
+        filtered: false,
+    }
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+#[test]
+fn the_verdict_names_what_is_known() {
+    assert_eq!(
+        verdict("x-livekit-", &facts("room_started", Some("prod-7"))),
+        [
+            pair("x-livekit-verified", "1"),
+            pair("x-livekit-key", "APIkey"),
+            pair("x-livekit-event", "room_started"),
+            pair("x-livekit-event-id", "EV_1"),
+            pair("x-livekit-room", "prod-7"),
+        ]
+    );
+    let unusable = Facts {
+        envelope: None,
+        filtered: true,
+        ..facts("", None)
+    };
+    assert_eq!(
+        verdict("x-", &unusable),
+        [
+            pair("x-verified", "1"),
+            pair("x-key", "APIkey"),
+            pair("x-filtered", "1")
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_visible_ascii_is_encoded_and_what_is_too_long_left_out() {
+    let room = |name: &str| {
+        let headers = verdict("", &facts("e", Some(name)));
+        headers
+            .into_iter()
+            .find(|(name, _)| name == "room")
+            .map(|(_, value)| value)
+    };
+    assert_eq!(
+        room("a b\r\n\0%ü").as_deref(),
+        Some("a%20b%0D%0A%00%25%C3%BC")
+    );
+    assert_eq!(room(&"a".repeat(1024)), Some("a".repeat(1024)));
+    assert_eq!(room(&"a".repeat(1025)), None);
+    assert_eq!(room(&" ".repeat(342)), None);
+}
+
+#[test]
+fn lists_that_do_not_hold_together_are_refused() {
+    let list = write_pairs(&[("a", "1"), ("b", "")]);
+    assert_eq!(
+        parse_pairs(&list),
+        Some(vec![(&b"a"[..], &b"1"[..]), (b"b", b"")])
+    );
+    assert_eq!(parse_pairs(b""), Some(vec![]));
+    for cut in 1..list.len() {
+        assert_eq!(parse_pairs(&list[..cut]), None, "{cut}");
+    }
+    assert_eq!(parse_pairs(&[0xff; 64]), None);
+}
+
+proptest! {
+    #[test]
+    fn lists_survive_the_way_there_and_back(
+        lines in prop::collection::vec(("[a-z-]{0,9}", ".{0,9}"), 0..9),
+    ) {
+        let lines: Vec<_> = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let expected: Vec<_> =
+            lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let list = write_pairs(&lines);
+        prop_assert_eq!(parse_pairs(&list), Some(expected));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes: Vec<u8>, count in 0_u32..40) {
+        let _ = parse_pairs(&bytes);
+        let _ = parse_pairs(&[&count.to_le_bytes()[..], &bytes].concat());
+    }
+
+    #[test]
+    fn no_verdict_header_ends_early(event: String, room: String) {
+        for (_, value) in verdict("x-", &facts(&event, Some(&room))) {
+            prop_assert!(value.bytes().all(|byte| byte.is_ascii_graphic()));
+        }
+    }
+}
