@@ -3,6 +3,7 @@
 //! In the gateway each getter asks the host, so a plugin pays for what it reads. In a native test the same getters read
 //! the JSON the event was made from.
 
+use livekit_webhook_wire::event as wire;
 use serde_json::Value;
 use std::cell::OnceCell;
 
@@ -17,6 +18,7 @@ pub struct Event {
     origin: Origin,
     body: OnceCell<Vec<u8>>,
     value: OnceCell<Value>,
+    view: OnceCell<Option<wire::Event>>,
     kind: Option<String>,
     attributes: Vec<(String, String)>,
 }
@@ -63,11 +65,12 @@ impl Event {
     }
 
     fn new(origin: Origin) -> Self {
-        let (body, value) = (OnceCell::new(), OnceCell::new());
+        let (body, value, view) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self {
             origin,
             body,
             value,
+            view,
             kind: None,
             attributes: Vec::new(),
         }
@@ -107,10 +110,13 @@ impl Event {
             #[cfg(target_arch = "wasm32")]
             Origin::Host(event) => event.created_at_ms(),
             Origin::Body => {
-                // protobuf's JSON writes 64-bit numbers as text.
-                let created_at = self.value().get("createdAt");
-                let seconds = created_at.and_then(|at| at.as_u64().or(at.as_str()?.parse().ok()));
-                seconds.unwrap_or_default().saturating_mul(1000)
+                let seconds = self
+                    .view()
+                    .and_then(wire::Event::created_at_s)
+                    .unwrap_or_default();
+                u64::try_from(seconds)
+                    .unwrap_or_default()
+                    .saturating_mul(1000)
             }
         }
     }
@@ -129,15 +135,7 @@ impl Event {
         match &self.origin {
             #[cfg(target_arch = "wasm32")]
             Origin::Host(event) => event.room_name(),
-            Origin::Body => {
-                let places = [
-                    "/room/name",
-                    "/egressInfo/roomName",
-                    "/ingressInfo/roomName",
-                    "/job/room/name",
-                ];
-                places.into_iter().find_map(|place| self.text(place))
-            }
+            Origin::Body => self.view()?.room_name().map(str::to_owned),
         }
     }
 
@@ -146,10 +144,7 @@ impl Event {
         match &self.origin {
             #[cfg(target_arch = "wasm32")]
             Origin::Host(event) => event.participant_identity(),
-            Origin::Body => {
-                let places = ["/participant/identity", "/job/participant/identity"];
-                places.into_iter().find_map(|place| self.text(place))
-            }
+            Origin::Body => self.view()?.participant_identity().map(str::to_owned),
         }
     }
 
@@ -184,6 +179,42 @@ impl Event {
         self.value().pointer(pointer)
     }
 
+    /// The typed view of the body, made once. `None` when an earlier plugin left something that is not an event.
+    pub fn view(&self) -> Option<&wire::Event> {
+        let read = || wire::Event::from_value(serde_json::from_slice(self.json()).ok()?).ok();
+        self.view.get_or_init(read).as_ref()
+    }
+
+    /// The room. Absent on agent events; only sid and name on most others.
+    pub fn room(&self) -> Option<wire::room::Room<'_>> {
+        self.view()?.room()
+    }
+
+    /// The participant, on participant and track events.
+    pub fn participant(&self) -> Option<wire::participant::ParticipantInfo<'_>> {
+        self.view()?.participant()
+    }
+
+    /// The track, on track events.
+    pub fn track(&self) -> Option<wire::track::TrackInfo<'_>> {
+        self.view()?.track()
+    }
+
+    /// The egress, on egress events.
+    pub fn egress(&self) -> Option<wire::egress::EgressInfo<'_>> {
+        self.view()?.egress()
+    }
+
+    /// The ingress, on ingress events.
+    pub fn ingress(&self) -> Option<wire::ingress::IngressInfo<'_>> {
+        self.view()?.ingress()
+    }
+
+    /// What LiveKit calls a job, on agent events.
+    pub fn agent_job(&self) -> Option<wire::agent::Job<'_>> {
+        self.view()?.agent_job()
+    }
+
     /// The same event as another type.
     #[must_use]
     pub fn with_kind(mut self, kind: impl Into<String>) -> Self {
@@ -196,6 +227,7 @@ impl Event {
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = OnceCell::from(body.into());
         self.value = OnceCell::new();
+        self.view = OnceCell::new();
         self
     }
 

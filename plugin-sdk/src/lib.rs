@@ -4,8 +4,8 @@
 //! use livekit_webhook_plugin::prelude::*;
 //!
 //! #[filter]
-//! fn only_of_production(event: &Event) -> bool {
-//!     event.room_name().is_some_and(|room| room.starts_with("prod-"))
+//! fn only_recordings(event: &Event) -> bool {
+//!     event.room().is_some_and(|room| room.active_recording())
 //! }
 //! ```
 //!
@@ -32,6 +32,7 @@ pub use config::config;
 pub use event::{Draft, Error, Event};
 pub use failure::Failure;
 pub use livekit_webhook_plugin_macros::{action, configure, enrich, filter, route, transform};
+pub use livekit_webhook_wire::event as wire;
 pub use log::{Level, log};
 
 /// Everything a plugin uses, for one `use`.

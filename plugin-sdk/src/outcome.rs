@@ -181,3 +181,6 @@ impl<T: IntoDone, E: Into<Failure>> IntoDone for Result<T, E> {
         self.map_err(Into::into)?.into_done()
     }
 }
+
+#[cfg(test)]
+mod tests;

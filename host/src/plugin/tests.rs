@@ -10,7 +10,7 @@ mod shipped;
 
 use super::engine::Engine;
 use super::limits::{self, Limits};
-use super::registry::{Options, Plugin};
+use super::registry::{OnError, Options, Plugin};
 use super::{Draft, Fault, Input, Output};
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn options(config: &str, limits: Limits) -> Options {
     Options {
         config: Bytes::from(config.to_owned()),
         limits,
-        on_error: None,
+        on_error: Some(OnError::Fail),
     }
 }
 
@@ -85,8 +85,13 @@ fn with_body(kind: &str, body: &'static str) -> Input {
 
 #[track_caller]
 fn one_draft(outputs: Result<Vec<Output>, Fault>) -> Draft {
-    match outputs.as_deref() {
-        Ok([Output::Drafts(drafts)]) if drafts.len() == 1 => drafts[0].clone(),
-        other => panic!("expected one draft, got {other:?}"),
+    let outputs = outputs.unwrap();
+    let drafts = outputs.iter().find_map(|output| match output {
+        Output::Drafts(drafts) => Some(drafts.as_slice()),
+        _ => None,
+    });
+    match drafts {
+        Some([draft]) => draft.clone(),
+        _ => panic!("expected one draft, got {outputs:?}"),
     }
 }

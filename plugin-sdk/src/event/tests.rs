@@ -41,3 +41,10 @@ fn an_unchanged_event_keeps_its_bytes() {
 fn text_that_is_not_json_is_refused() {
     assert!(Event::from_json("{").is_err());
 }
+
+#[test]
+fn the_typed_view_reads_the_same_body() {
+    let event = Event::from_json(r#"{"event":"x","room":{"activeRecording":true}}"#).unwrap();
+    assert!(event.room().is_some_and(|room| room.active_recording()));
+    assert!(event.with_body("[]").view().is_none());
+}

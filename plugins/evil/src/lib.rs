@@ -1,6 +1,7 @@
 //! Every attack the plugin host must survive, in one component. For tests only.
 //!
-//! The event's room says which: `evil:loop` runs for ever. At load the configuration says: `{ "at_load": "loop" }`.
+//! The event's room says which: `evil:loop` runs for ever. At load the configuration says: `{ "at_load": "loop" }`. It
+//! exports three interfaces, so that their order and their merging are tested too.
 
 use livekit_webhook_plugin::prelude::*;
 use serde::Deserialize;
@@ -27,6 +28,20 @@ fn at_load(config: Config) -> Result<(), String> {
             run(attack);
             Ok(())
         }
+    }
+}
+
+#[filter]
+fn is_not_refused(event: &Event) -> bool {
+    event.room_name().as_deref() != Some("evil:refused")
+}
+
+#[route]
+fn destinations(event: &Event) -> Vec<String> {
+    match event.room_name().as_deref() {
+        Some("evil:route") => vec!["billing".to_owned()],
+        Some("evil:destinations") => (0..1000).map(|n| n.to_string()).collect(),
+        _ => Vec::new(),
     }
 }
 

@@ -134,6 +134,8 @@ async fn too_much_output_is_named_with_its_limit() {
         "drafts",
         at_most(limits::DRAFTS),
     );
+    let destinations = attack("destinations", generous()).await;
+    check_exceeded(destinations, "destinations", at_most(limits::DESTINATIONS));
     let attributes = attack("attributes", generous()).await;
     check_exceeded(
         attributes,

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::plugin::Interface;
-use crate::plugin::registry::OnError;
 
 async fn refusal(wasm: Bytes, options: Options) -> String {
     let error = Plugin::load(&ENGINE, "refused", wasm, options)
@@ -109,4 +108,21 @@ async fn an_engine_without_a_pool_runs_the_same() {
         .await
         .unwrap();
     one_draft(plugin.call(in_room("evil:nothing")).await);
+}
+
+#[tokio::test]
+async fn a_filter_must_be_told_what_follows_its_faults() {
+    let undecided = Options {
+        on_error: None,
+        ..options("", generous())
+    };
+    let text = refusal(component("evil"), undecided.clone()).await;
+    assert!(
+        text.contains("say whether an event it could not judge"),
+        "{text}"
+    );
+    let redact = Plugin::load(&ENGINE, "redact", component("redact"), undecided)
+        .await
+        .unwrap();
+    assert_eq!(redact.on_error(), OnError::Fail);
 }

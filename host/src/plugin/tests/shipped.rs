@@ -1,6 +1,7 @@
-//! The plugins we ship, end to end.
+//! The plugins we ship, end to end, and what a component with several interfaces gives.
 
 use super::*;
+use crate::plugin::Interface;
 use crate::plugin::metrics::Value;
 
 const SIP: &str = include_str!("../../../../plugins/redact/fixtures/participant_joined-sip.json");
@@ -51,4 +52,29 @@ async fn slack_makes_a_post_of_an_event_and_drops_what_was_not_chosen() {
     let track = include_str!("../../../../plugins/slack/fixtures/track_published-audio.json");
     let outputs = plugin.call(with_body("track_published", track)).await;
     assert_eq!(outputs, Ok(vec![Output::Drafts(Vec::new())]));
+}
+
+#[tokio::test]
+async fn several_interfaces_are_called_in_order_until_a_filter_refuses() {
+    let plugin = plugin("evil", "", generous()).await;
+    let interfaces = plugin.interfaces();
+    assert_eq!(
+        interfaces,
+        [Interface::Filter, Interface::Transform, Interface::Route]
+    );
+    let outputs = plugin.call(in_room("evil:route")).await.unwrap();
+    match outputs.as_slice() {
+        [
+            Output::Accept(true),
+            Output::Drafts(drafts),
+            Output::Destinations(names),
+        ] => {
+            // One instance served all three.
+            assert_eq!(drafts[0].body.as_ref(), br#"{"calls":1}"#);
+            assert_eq!(names, &["billing"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let refused = plugin.call(in_room("evil:refused")).await;
+    assert_eq!(refused, Ok(vec![Output::Accept(false)]));
 }
