@@ -1,1 +1,3 @@
 //! Fixtures shared by the end-to-end stories.
+
+pub mod judge;
