@@ -1,3 +1,4 @@
 //! End-to-end stories.
 
 mod edge;
+mod wire;

@@ -3,3 +3,4 @@
 pub mod bench;
 pub mod envoy;
 pub mod upstream;
+pub mod judge;

@@ -44,8 +44,8 @@ fn without_a_room_only_every_room_fits() {
 fn limits_are_refused_just_past_them() {
     let name = Name::parse("billing").unwrap();
     let plugins = vec!["redact".to_owned(); PLUGINS_MAX];
-    assert!(Subscription::new(name.clone(), vec![], vec![], plugins).is_ok());
+    assert!(Subscription::new(name.clone(), vec![], vec![], vec![], plugins).is_ok());
     let plugins = vec!["redact".to_owned(); PLUGINS_MAX + 1];
-    let error = Subscription::new(name, vec![], vec![], plugins).unwrap_err();
+    let error = Subscription::new(name, vec![], vec![], vec![], plugins).unwrap_err();
     assert_eq!(error.to_string(), "a subscription has at most 16 plugins, this one has 17");
 }
