@@ -11,7 +11,8 @@ use crate::keys::HmacSha256;
 pub const TOKEN_LIFETIME_S: i64 = 300;
 
 /// `{"alg":"HS256","typ":"JWT"}`, the header LiveKit's servers write.
-pub(crate) const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+#[doc(hidden)]
+pub const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// The value of `Authorization` for `body`: an HS256 JWT with `iss`, `nbf`, `iat`, `exp` and `sha256`, no scheme.
 ///
@@ -26,8 +27,10 @@ pub fn authorization(api_key: &str, secret: &[u8], body: &[u8], now_s: i64) -> S
     signed(secret, HEADER, &claims)
 }
 
-/// The compact form of `claims` under `header`, which is encoded already.
-pub(crate) fn signed(secret: &[u8], header: &str, claims: &str) -> String {
+/// The compact form of `claims` under `header`, which is encoded already. For tests and fuzzers, which sign what
+/// LiveKit never would.
+#[doc(hidden)]
+pub fn signed(secret: &[u8], header: &str, claims: &str) -> String {
     let mut token = format!("{header}.");
     URL_SAFE_NO_PAD.encode_string(claims, &mut token);
     // HMAC takes keys of any length, so this cannot fail; an empty signature would verify nowhere.
