@@ -10,6 +10,8 @@ mod forwarded;
 mod refused;
 mod vectors;
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, ensure};
 use livekit_webhook::clock::{Clock as _, SystemClock};
 use livekit_webhook_tests::envoy::{Envoy, Setup};
@@ -64,6 +66,19 @@ fn event(name: &str) -> Vec<u8> {
 fn token_made(ago_s: i64, body: &[u8]) -> String {
     let now_s = SystemClock.now().as_millis() / 1_000;
     sign::authorization(API_KEY, SECRET, body, now_s - ago_s)
+}
+
+/// Looks again and again, at most for ten seconds.
+fn wait_until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    while !is_so()? {
+        ensure!(
+            started.elapsed() < Duration::from_secs(10),
+            "waited in vain: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
 
 fn token(body: &[u8]) -> String {

@@ -224,16 +224,11 @@ fn judge_head(policy: &Policy, head: &Head<'_>, now_s: i64) -> Result<Token, Ref
         return Err(Refusal::BodyTooLarge);
     }
     let authorization = head.authorization.iter().copied();
-    policy
-        .verifier
-        .token(authorization, now_s)
-        .map_err(|rejection: Rejection| {
-            if rejection.code() == "no_keys" {
-                Refusal::NoKeys
-            } else {
-                Refusal::Token(rejection)
-            }
-        })
+    let token = policy.verifier.token(authorization, now_s);
+    token.map_err(|rejection| match rejection {
+        Rejection::NoKeys => Refusal::NoKeys,
+        other => Refusal::Token(other),
+    })
 }
 
 /// Whether a `Content-Length` says more than `max`. One that is no number is the proxy's affair:

@@ -6,8 +6,9 @@
 
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::keys::KeyRing;
-use livekit_webhook_wire::verify::{Rules, Verifier};
+use livekit_webhook_wire::verify::{Rejection, Rules, Verifier};
 
+use crate::answer::Refusal;
 use crate::decision::{Action, Decision, Events, Head, OnFiltered, Policy};
 
 const API_KEY: &str = "APIgwTestKey001";
@@ -39,31 +40,33 @@ pub fn passes() -> bool {
             on_filtered: OnFiltered::Ack,
         },
     };
-    let mut tampered_body = BODY.to_vec();
-    let mut tampered_token = TOKEN.to_vec();
-    let (Some(b), Some(t)) = (tampered_body.last_mut(), tampered_token.first_mut()) else {
+    // Each forgery is well formed, so that only the check it is meant for can refuse it.
+    let mut other_body = BODY.to_vec();
+    let mut other_signature = TOKEN.to_vec();
+    let (Some(space), Some(end)) = (other_body.get_mut(24), other_signature.last_mut()) else {
         return false;
     };
-    (*b, *t) = (b' ', b'f');
-    forwards(&policy, TOKEN, BODY) == Some("room_started".to_owned())
-        && forwards(&policy, TOKEN, &tampered_body).is_none()
-        && forwards(&policy, &tampered_token, BODY).is_none()
+    (*space, *end) = (b'\t', b'g');
+    matches!(judge(&policy, TOKEN, BODY), Action::Forward(facts)
+        if facts.envelope.as_ref().is_some_and(|envelope| envelope.event == "room_started"))
+        && judge(&policy, TOKEN, &other_body)
+            == Action::Refuse(Refusal::Token(Rejection::ShaMismatch))
+        && matches!(
+            judge(&policy, &other_signature, BODY),
+            Action::Refuse(Refusal::Token(Rejection::Signature { .. }))
+        )
 }
 
-/// The event that is forwarded, if any.
-fn forwards(policy: &Policy, token: &[u8], body: &[u8]) -> Option<String> {
+fn judge(policy: &Policy, token: &[u8], body: &[u8]) -> Action {
     let mut decision = Decision::default();
     let head = Head {
         method: b"POST",
         authorization: vec![token],
         ..Head::default()
     };
-    if decision.head(policy, &head, NOW_S) != Action::Hold {
-        return None;
-    }
-    match decision.end(policy, body) {
-        Action::Forward(facts) => facts.envelope.map(|envelope| envelope.event),
-        _ => None,
+    match decision.head(policy, &head, NOW_S) {
+        Action::Hold => decision.end(policy, body),
+        action => action,
     }
 }
 

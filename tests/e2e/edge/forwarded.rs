@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use livekit_webhook_tests::envoy::Setup;
 
 use super::client::{Http1, http1, post};
-use super::{Edge, KEYS, event, token};
+use super::{Edge, KEYS, event, token, wait_until};
 
 #[test]
 fn a_signed_event_reaches_the_host_byte_for_byte_with_the_verdict() -> Result<()> {
@@ -59,7 +59,8 @@ fn nothing_reaches_the_host_while_the_body_is_still_coming() -> Result<()> {
     let mut connection = Http1::connect(edge.envoy.listener())?;
     connection.send(most);
     // The token has passed when the filter has counted the request; the body has not come whole.
-    while edge.envoy.counter("requests")? == 0 {}
+    let seen = || Ok(edge.envoy.counter("requests")? == 1);
+    wait_until("the filter has seen the head", seen)?;
     edge.assert_untouched()?;
     connection.send(last);
     ensure!(connection.receive()?.status == 200);

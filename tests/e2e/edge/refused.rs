@@ -5,7 +5,7 @@ use livekit_webhook_tests::envoy::Setup;
 use livekit_webhook_wire::sign;
 
 use super::client::{End, Reply, http1, http2, post, post_chunked};
-use super::{API_KEY, Edge, KEYS, SECRET, event, token, token_made};
+use super::{API_KEY, Edge, KEYS, SECRET, event, token, token_made, wait_until};
 
 #[track_caller]
 fn check(reply: &Reply, status: u16, code: &str) -> Result<()> {
@@ -166,16 +166,8 @@ fn the_access_log_holds_the_exact_reason() -> Result<()> {
         401,
         "invalid_token",
     )?;
-    let started = std::time::Instant::now();
-    while started.elapsed().as_secs() < 10 {
-        if edge
-            .envoy
-            .access_log()
-            .contains(r#""details":"livekit_webhook{iss}""#)
-        {
-            return Ok(());
-        }
-        std::thread::yield_now();
-    }
-    anyhow::bail!("the access log is {}", edge.envoy.access_log())
+    let details = r#""details":"livekit_webhook{iss}""#;
+    wait_until("the access log names the reason", || {
+        Ok(edge.envoy.access_log().contains(details))
+    })
 }
