@@ -1,8 +1,9 @@
 //! What a plugin may use. Every number has a name, a unit, a default and a cap.
 //!
-//! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its cap. The memory of a
-//! call is summed over all memories of its store, so that a component of several modules gets no more than one of one
-//! module. A refused growth is an answer to the guest (`memory.grow` returns -1), not a trap: a guest that copes goes on.
+//! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its
+//! cap. The memory of a call is summed over all memories of its store, so that a component of
+//! several modules gets no more than one of one module. A refused growth is an answer to the guest
+//! (`memory.grow` returns -1), not a trap: a guest that copes goes on.
 //!
 //! Not here: how long a compilation may take. It cannot be interrupted within the process.
 
