@@ -1,15 +1,16 @@
 //! The plugin host: users' WebAssembly components in a strict sandbox.
 //!
-//! One engine, one pre-linked component each, one fresh store per call. A declared failure, a trap and a timeout are
-//! three things with three policies. `convert.rs` alone knows both WIT and our own types.
+//! One engine, one pre-linked component each, one fresh store per call. A declared failure, a trap
+//! and a timeout are three things with three policies. `convert.rs` alone knows both WIT and our
+//! own types.
 //!
-//! A plugin is loaded ([`load`] makes a [`registry::Plugin`] on an [`engine`]) and then called once an event ([`call`]
-//! makes an [`instance`] and runs it within its [`limits`], charged by a [`meter`]). What a guest leaves behind is its
-//! answer, its [`log`] lines and its [`metrics`].
+//! A plugin is loaded ([`load`] makes a [`registry::Plugin`] on an [`engine`]) and then called once
+//! an event ([`call`] makes an [`instance`] and runs it within its [`limits`], charged by a
+//! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
 //!
-//! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or environment, because
-//! none is linked; it has no memory, CPU or time past its limits; nothing of it survives the call.
-//! Non-guarantee: a side channel between guests on one machine is not closed.
+//! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
+//! environment, because none is linked; it has no memory, CPU or time past its limits; nothing of
+//! it survives the call. Non-guarantee: a side channel between guests on one machine is not closed.
 
 mod call;
 mod convert;
@@ -131,7 +132,8 @@ pub enum Fault {
     /// The guest says: some other failure.
     #[error("the plugin failed: {0}")]
     Failed(String),
-    /// A wasm trap: unreachable, out of bounds, stack overflow, … With the guest's panic message if it left one.
+    /// A wasm trap: unreachable, out of bounds, stack overflow, … With the guest's panic message if
+    /// it left one.
     #[error("the plugin trapped: {0}")]
     Trap(String),
     /// Over its CPU budget.

@@ -1,5 +1,6 @@
-//! What `wit-bindgen` makes of the contract. One module for what is imported, and one for each interface a plugin may
-//! export, so that a plugin exports what its attributes say and nothing else.
+//! What `wit-bindgen` makes of the contract. One module for what is imported, and one for each
+//! interface a plugin may export, so that a plugin exports what its attributes say and nothing
+//! else.
 
 #![cfg(target_arch = "wasm32")]
 #![expect(missing_docs, reason = "generated; the contract is documented in wit/")]

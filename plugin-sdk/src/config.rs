@@ -4,8 +4,9 @@ use serde::de::DeserializeOwned;
 
 /// The whole configuration as `T`.
 ///
-/// It is read from the host and parsed at each call; a plugin that also has a `#[configure]` function of the same type
-/// has it checked when the plugin is loaded, so that an error here cannot happen later.
+/// It is read from the host and parsed at each call; a plugin that also has a `#[configure]`
+/// function of the same type has it checked when the plugin is loaded, so that an error here cannot
+/// happen later.
 ///
 /// # Errors
 /// When it is not a `T`, in serde's words.

@@ -1,7 +1,7 @@
 //! The event a plugin is shown, and the drafts it makes of it.
 //!
-//! In the gateway each getter asks the host, so a plugin pays for what it reads. In a native test the same getters read
-//! the JSON the event was made from.
+//! In the gateway each getter asks the host, so a plugin pays for what it reads. In a native test
+//! the same getters read the JSON the event was made from.
 
 use livekit_webhook_wire::event as wire;
 use serde_json::Value;
@@ -12,7 +12,8 @@ use crate::bindings::base::livekit_webhook::plugin::types as host;
 #[cfg(target_arch = "wasm32")]
 use std::mem::ManuallyDrop;
 
-/// One webhook event. What a plugin changes in it becomes a [`Draft`]; the host's own event never changes.
+/// One webhook event. What a plugin changes in it becomes a [`Draft`]; the host's own event never
+/// changes.
 #[derive(Debug)]
 pub struct Event {
     origin: Origin,
@@ -179,7 +180,8 @@ impl Event {
         self.value().pointer(pointer)
     }
 
-    /// The typed view of the body, made once. `None` when an earlier plugin left something that is not an event.
+    /// The typed view of the body, made once. `None` when an earlier plugin left something that is
+    /// not an event.
     pub fn view(&self) -> Option<&wire::Event> {
         let read = || wire::Event::from_value(serde_json::from_slice(self.json()).ok()?).ok();
         self.view.get_or_init(read).as_ref()
@@ -277,8 +279,9 @@ impl std::error::Error for Error {
 /// The event of a call, as the attributes hand it to a plugin's function.
 #[cfg(target_arch = "wasm32")]
 pub fn from_host(lent: &host::Event) -> Event {
-    // Lending through a Rust reference would put a lifetime on `Event` and so into every plugin's signature. The handle
-    // is a number the engine checks at each use: one kept past its call traps, and is never another event's.
+    // Lending through a Rust reference would put a lifetime on `Event` and so into every plugin's
+    // signature. The handle is a number the engine checks at each use: one kept past its call
+    // traps, and is never another event's.
     #[expect(
         unsafe_code,
         reason = "the handle is not dropped twice: this copy never is"

@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 /// Why there is no result.
 ///
-/// Anything that can be displayed becomes [`Failure::Other`], so `?` works on every error in a function that returns
-/// `Result<_, Failure>`. It is not itself an error type: that is what makes this conversion possible.
+/// Anything that can be displayed becomes [`Failure::Other`], so `?` works on every error in a
+/// function that returns `Result<_, Failure>`. It is not itself an error type: that is what makes
+/// this conversion possible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// This event will never work: do not try again.

@@ -18,7 +18,8 @@ pub enum Level {
     Fatal = 5,
 }
 
-/// Writes one line. The gateway adds the plugin's name and the event's id, and holds its limits on lines and bytes.
+/// Writes one line. The gateway adds the plugin's name and the event's id, and holds its limits on
+/// lines and bytes.
 pub fn log(level: Level, message: &str, fields: &[(String, String)]) {
     #[cfg(target_arch = "wasm32")]
     crate::bindings::base::livekit_webhook::plugin::log::log(level as u8, message, fields);

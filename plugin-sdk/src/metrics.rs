@@ -1,4 +1,5 @@
-//! The plugin's own numbers. Names and labels are `[a-z][a-z0-9_]*`; the gateway drops what is past its limits.
+//! The plugin's own numbers. Names and labels are `[a-z][a-z0-9_]*`; the gateway drops what is past
+//! its limits.
 
 /// Adds to a counter.
 pub fn count(name: &str, delta: u64, labels: &[(String, String)]) {

@@ -1,5 +1,5 @@
-//! The host's part in a native unit test: a configuration to read and a log to look at. One of each a thread, and so
-//! one for each test.
+//! The host's part in a native unit test: a configuration to read and a log to look at. One of each
+//! a thread, and so one for each test.
 //!
 //! In a compiled plugin these do nothing that anybody sees.
 

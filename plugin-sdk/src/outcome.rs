@@ -1,4 +1,5 @@
-//! What a plugin's function may return. Each trait has the plain answer, its containers, and a `Result` of any of them.
+//! What a plugin's function may return. Each trait has the plain answer, its containers, and a
+//! `Result` of any of them.
 
 use crate::{Draft, Event, Failure};
 
@@ -11,7 +12,8 @@ pub trait IntoVerdict {
     fn into_verdict(self) -> Result<bool, Failure>;
 }
 
-/// What a `#[transform]` may return: [`Event`], [`Draft`], an `Option` or `Vec` of either, or a `Result` of any.
+/// What a `#[transform]` may return: [`Event`], [`Draft`], an `Option` or `Vec` of either, or a
+/// `Result` of any.
 pub trait IntoDrafts {
     /// The answer.
     ///

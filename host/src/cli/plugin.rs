@@ -1,4 +1,5 @@
-//! `livekit-webhook plugin …`: make a component of a module, and say what is wrong with one before it is deployed.
+//! `livekit-webhook plugin …`: make a component of a module, and say what is wrong with one before
+//! it is deployed.
 //!
 //! `check` uses the engine, the linker and the limits of `serve`, so what passes here loads there.
 
@@ -25,7 +26,8 @@ pub enum Command {
         #[arg(long, short)]
         output: Option<PathBuf>,
     },
-    /// Say what a component needs and gives, whether it starts, and whether it accepts a configuration.
+    /// Say what a component needs and gives, whether it starts, and whether it accepts a
+    /// configuration.
     Check {
         /// The component.
         file: PathBuf,
@@ -38,8 +40,8 @@ pub enum Command {
     },
 }
 
-/// Runs one of them, writing to `out`. The exit code is 0 when all is well, 1 when the plugin has problems, 64 when a
-/// file cannot be read or an option cannot be used.
+/// Runs one of them, writing to `out`. The exit code is 0 when all is well, 1 when the plugin has
+/// problems, 64 when a file cannot be read or an option cannot be used.
 ///
 /// # Errors
 /// When `out` or the output file cannot be written, or the engine does not start.

@@ -1,7 +1,8 @@
-//! One call of a plugin: wait for a place, make an instance, run it within its limits, throw it away.
+//! One call of a plugin: wait for a place, make an instance, run it within its limits, throw it
+//! away.
 //!
-//! A store is never used twice: whatever a guest did to its own memory ends with the event. Nothing of the guest runs
-//! outside [`Meter::charge`], and nothing at all outlives the deadline.
+//! A store is never used twice: whatever a guest did to its own memory ends with the event. Nothing
+//! of the guest runs outside [`Meter::charge`], and nothing at all outlives the deadline.
 
 use super::convert::Ended;
 use super::instance::{self, State};
@@ -11,7 +12,7 @@ use super::meter::{Meter, Stop};
 use super::registry::Plugin;
 use super::{Fault, Input, Interface, Output, trap};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::Store;
@@ -69,9 +70,9 @@ impl Drop for Waiting<'_> {
 // === impl Plugin ===
 
 impl Plugin {
-    /// Shows the event to every interface the component exports, in the order `filter`, `transform`, `route`,
-    /// `enrich`, `action`, in one fresh instance, and gives one [`Output`] for each. A filter that says no ends it:
-    /// its answer is then the last.
+    /// Shows the event to every interface the component exports, in the order `filter`,
+    /// `transform`, `route`, `enrich`, `action`, in one fresh instance, and gives one [`Output`]
+    /// for each. A filter that says no ends it: its answer is then the last.
     ///
     /// # Errors
     /// A [`Fault`] of the first interface that came to no result. There are no outputs then.
@@ -81,6 +82,7 @@ impl Plugin {
     pub async fn call(&self, input: Input) -> Result<Vec<Output>, Fault> {
         let wall = self.wall();
         let started = Instant::now();
+        let runs = AtomicBool::new(false);
         let called = async {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
             let _instance = self
@@ -89,13 +91,16 @@ impl Plugin {
                 .acquire()
                 .await
                 .map_err(|_| Fault::Unavailable)?;
+            runs.store(true, Ordering::Release);
             self.run(input, started, wall).await
         };
         match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
-            Err(_) => Err(Fault::DeadlineExceeded {
+            Err(_) if runs.load(Ordering::Acquire) => Err(Fault::DeadlineExceeded {
                 limit_ms: millis(wall),
             }),
+            // It never began, so this says nothing about the plugin.
+            Err(_) => Err(Fault::Unavailable),
         }
     }
 
@@ -118,7 +123,6 @@ impl Plugin {
                 self.outputs(&mut store, &instance).await
             })
             .await;
-        store.data().log.finish();
         result.map_err(|ended| match ended {
             Ended::Fault(fault) => fault,
             Ended::Engine(error) => fault(&error, store.data(), &self.limits),

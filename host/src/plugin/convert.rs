@@ -1,7 +1,7 @@
 //! The only file, with its folder, that knows both the contract and our own types.
 //!
-//! What a guest returns is measured here, value by value, before anybody else sees it. `imports.rs` is the other
-//! direction: what a guest may ask of us.
+//! What a guest returns is measured here, value by value, before anybody else sees it. `imports.rs`
+//! is the other direction: what a guest may ask of us.
 
 mod imports;
 

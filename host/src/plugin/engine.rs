@@ -1,11 +1,14 @@
-//! The one engine: what compiled code looks like, where instances live, and the clock that interrupts them.
+//! The one engine: what compiled code looks like, where instances live, and the clock that
+//! interrupts them.
 //!
-//! Instances come from a pool of memory that is mapped once, so that a fresh one for each event costs microseconds. A
-//! machine that does not give the address space gets them on demand: slower, with the same limits. A thread ticks every
-//! millisecond; at a tick, running wasm comes back to the host, which charges its CPU (see [`super::meter`]). The thread
-//! holds the engine weakly and ends when the last plugin has let it go.
+//! Instances come from a pool of memory that is mapped once, so that a fresh one for each event
+//! costs microseconds. A machine that does not give the address space gets them on demand: slower,
+//! with the same limits. A thread ticks every millisecond; at a tick, running wasm comes back to
+//! the host, which charges its CPU (see [`super::meter`]). The thread holds the engine weakly and
+//! ends when the last plugin has let it go.
 //!
-//! Non-guarantee: a tick does not interrupt a host function, nor one long copy within the guest's memory.
+//! Non-guarantee: a tick does not interrupt a host function, nor one long copy within the guest's
+//! memory.
 
 use super::limits;
 use std::sync::Arc;
@@ -15,9 +18,11 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 /// How often running wasm is interrupted to be charged.
 pub const TICK: Duration = Duration::from_millis(1);
-/// Instances that exist at once in this process, over all plugins. Further calls wait within their deadline.
+/// Instances that exist at once in this process, over all plugins. Further calls wait within their
+/// deadline.
 pub const INSTANCES_MAX: u32 = 128;
-/// Memory that stays mapped in a free slot, in bytes: it is cleared instead of given back to the kernel.
+/// Memory that stays mapped in a free slot, in bytes: it is cleared instead of given back to the
+/// kernel.
 const MEMORY_KEEP_BYTES: usize = 1024 * 1024;
 /// The same for tables.
 const TABLE_KEEP_BYTES: usize = 64 * 1024;

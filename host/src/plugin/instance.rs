@@ -1,6 +1,7 @@
 //! One instance: a fresh store with its limits set, used for one call and thrown away.
 //!
-//! What the guest can reach of the host is exactly [`State`]: its event, its configuration, its log, its numbers.
+//! What the guest can reach of the host is exactly [`State`]: its event, its configuration, its
+//! log, its numbers.
 
 use super::limits::{CROSSING_BYTES, Growth, HANDLES, Limits};
 use super::log::Lines;
@@ -12,7 +13,8 @@ use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 use wasmtime::{Store, UpdateDeadline};
 
-/// The host's side of the guest's `event` resource. There is one event a call, so the handle says nothing more.
+/// The host's side of the guest's `event` resource. There is one event a call, so the handle says
+/// nothing more.
 #[derive(Debug)]
 pub struct EventHandle;
 

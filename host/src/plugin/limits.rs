@@ -1,8 +1,9 @@
 //! What a plugin may use. Every number has a name, a unit, a default and a cap.
 //!
-//! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its cap. The memory of a
-//! call is summed over all memories of its store, so that a component of several modules gets no more than one of one
-//! module. A refused growth is an answer to the guest (`memory.grow` returns -1), not a trap: a guest that copes goes on.
+//! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its
+//! cap. The memory of a call is summed over all memories of its store, so that a component of
+//! several modules gets no more than one of one module. A refused growth is an answer to the guest
+//! (`memory.grow` returns -1), not a trap: a guest that copes goes on.
 //!
 //! Not here: how long a compilation may take. It cannot be interrupted within the process.
 
@@ -17,51 +18,53 @@ pub struct Row {
     pub default: u64,
     /// The most an operator can set.
     pub cap: u64,
+    /// Its place in [`ROWS`], so that a call looks up no name.
+    index: usize,
 }
 
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 /// Size of a component's file, looked at before it is parsed.
-pub const COMPONENT_BYTES: Row = row("component_bytes", 8 * MIB, 32 * MIB);
+pub const COMPONENT_BYTES: Row = row(0, "component_bytes", 8 * MIB, 32 * MIB);
 /// Linear memory, summed over all memories of one instance.
-pub const MEMORY_BYTES: Row = row("memory_bytes", 64 * MIB, 256 * MIB);
+pub const MEMORY_BYTES: Row = row(1, "memory_bytes", 64 * MIB, 256 * MIB);
 /// Elements of one table.
-pub const TABLE_ELEMENTS: Row = row("table_elements", 20_000, 100_000);
+pub const TABLE_ELEMENTS: Row = row(2, "table_elements", 20_000, 100_000);
 /// What a guest hands to the host in one crossing: one import called, or one result returned.
-pub const CROSSING_BYTES: Row = row("crossing_bytes", MIB, 8 * MIB);
+pub const CROSSING_BYTES: Row = row(3, "crossing_bytes", MIB, 8 * MIB);
 /// Resource handles a guest holds at once.
-pub const HANDLES: Row = row("handles", 1024, 8192);
+pub const HANDLES: Row = row(4, "handles", 1024, 8192);
 /// CPU of a call of `filter`, `transform` or `route`.
-pub const CPU_PURE_MS: Row = row("cpu_pure_ms", 50, 1000);
+pub const CPU_PURE_MS: Row = row(5, "cpu_pure_ms", 50, 1000);
 /// CPU of a call of `enrich` or `action`.
-pub const CPU_IO_MS: Row = row("cpu_io_ms", 250, 5000);
+pub const CPU_IO_MS: Row = row(6, "cpu_io_ms", 250, 5000);
 /// CPU to instantiate, and to check the configuration at load.
-pub const CPU_INIT_MS: Row = row("cpu_init_ms", 250, 5000);
+pub const CPU_INIT_MS: Row = row(7, "cpu_init_ms", 250, 5000);
 /// Wall clock of a call of `filter`, `transform` or `route`, with the wait for a free place.
-pub const WALL_PURE_MS: Row = row("wall_pure_ms", 250, 5000);
+pub const WALL_PURE_MS: Row = row(8, "wall_pure_ms", 250, 5000);
 /// Wall clock of a call of `enrich` or `action`, with the wait for a free place.
-pub const WALL_IO_MS: Row = row("wall_io_ms", 5000, 60_000);
+pub const WALL_IO_MS: Row = row(9, "wall_io_ms", 5000, 60_000);
 /// Body of one draft, or result of an action.
-pub const BODY_BYTES: Row = row("body_bytes", MIB, 8 * MIB);
+pub const BODY_BYTES: Row = row(10, "body_bytes", MIB, 8 * MIB);
 /// Drafts of one event.
-pub const DRAFTS: Row = row("drafts", 32, 256);
+pub const DRAFTS: Row = row(11, "drafts", 32, 256);
 /// Destinations of one event.
-pub const DESTINATIONS: Row = row("destinations", 16, 128);
+pub const DESTINATIONS: Row = row(12, "destinations", 16, 128);
 /// Attributes added to one event or draft.
-pub const ATTRIBUTES: Row = row("attributes", 64, 512);
+pub const ATTRIBUTES: Row = row(13, "attributes", 64, 512);
 /// Name and value of one attribute together; also the name of a destination or of a type of event.
-pub const ATTRIBUTE_BYTES: Row = row("attribute_bytes", 4 * KIB, 32 * KIB);
+pub const ATTRIBUTE_BYTES: Row = row(14, "attribute_bytes", 4 * KIB, 32 * KIB);
 /// One line of a plugin's log with its fields.
-pub const LOG_LINE_BYTES: Row = row("log_line_bytes", 4 * KIB, 40 * KIB);
+pub const LOG_LINE_BYTES: Row = row(15, "log_line_bytes", 4 * KIB, 40 * KIB);
 /// Lines in the log an event.
-pub const LOG_LINES: Row = row("log_lines", 100, 1000);
+pub const LOG_LINES: Row = row(16, "log_lines", 100, 1000);
 /// All lines of an event.
-pub const LOG_BYTES: Row = row("log_bytes", 64 * KIB, 640 * KIB);
+pub const LOG_BYTES: Row = row(17, "log_bytes", 64 * KIB, 640 * KIB);
 /// Calls of one plugin that run at once. The default, 0, stands for two a core.
-pub const CONCURRENCY: Row = row("concurrency", 0, 1024);
+pub const CONCURRENCY: Row = row(18, "concurrency", 0, 1024);
 /// Calls that wait for one of those places. The next one is turned away.
-pub const QUEUE: Row = row("queue", 64, 65_536);
+pub const QUEUE: Row = row(19, "queue", 64, 65_536);
 
 /// Text of a guest's failure, cut on a character boundary. Fixed.
 pub const ERROR_BYTES_MAX: usize = 2048;
@@ -78,8 +81,13 @@ pub const CORE_INSTANCES_MAX: u32 = 32;
 /// The host's own bookkeeping for one instance, in bytes. Fixed.
 pub const INSTANCE_BYTES_MAX: usize = 10 * 1024 * 1024;
 
-const fn row(name: &'static str, default: u64, cap: u64) -> Row {
-    Row { name, default, cap }
+const fn row(index: usize, name: &'static str, default: u64, cap: u64) -> Row {
+    Row {
+        name,
+        default,
+        cap,
+        index,
+    }
 }
 
 /// The rows an operator may set, in the order of [`Limits::rows`].
@@ -174,9 +182,7 @@ impl Limits {
 
     /// The value of a row.
     pub fn get(&self, row: Row) -> u64 {
-        ROWS.iter()
-            .position(|r| r.name == row.name)
-            .map_or(row.default, |index| self.values[index])
+        self.values.get(row.index).copied().unwrap_or(row.default)
     }
 
     /// The value of a row that counts things in memory.

@@ -1,7 +1,8 @@
-//! From bytes to a [`Plugin`]: measured, parsed, linked, tried once. Refusals are in words for whoever can act on them.
+//! From bytes to a [`Plugin`]: measured, parsed, linked, tried once. Refusals are in words for
+//! whoever can act on them.
 //!
-//! A core module is refused with the command that makes it a component, and not converted in passing: then the bytes an
-//! operator has on disk, their digest, and what runs are one thing.
+//! A core module is refused with the command that makes it a component, and not converted in
+//! passing: then the bytes an operator has on disk, their digest, and what runs are one thing.
 
 use super::call::{self, Queue};
 use super::convert::{self, Exports, IMPORTS, PACKAGE, VERSION};
@@ -183,8 +184,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Names of what it exports.
     pub exports: Vec<String>,
-    /// Memory it begins with, in bytes: at most this much in each of its memories, summed. `None` when the engine
-    /// cannot tell.
+    /// Memory it begins with, in bytes: at most this much in each of its memories, summed. `None`
+    /// when the engine cannot tell.
     pub memory_bytes: Option<u64>,
 }
 
@@ -247,7 +248,6 @@ async fn try_once(plugin: &Plugin) -> Result<(), Error> {
                 .await
         })
         .await;
-    store.data().log.finish();
     match answer {
         Ok(Ok(())) => Ok(()),
         Ok(Err(refusal)) => Err(Error::Config(refusal)),

@@ -1,7 +1,8 @@
 //! Lines of guests in our log: named, bounded, and unable to forge one of ours.
 //!
-//! Each line carries the plugin and the event. Control characters are escaped, so that a guest can neither start a new
-//! line nor move the cursor of whoever reads it. What is past a limit is dropped and its number told at the end.
+//! Each line carries the plugin and the event. Control characters are escaped, so that a guest can
+//! neither start a new line nor move the cursor of whoever reads it. What is past a limit is
+//! dropped and its number told at the end.
 
 use super::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, Limits};
 use std::fmt::Write as _;
@@ -74,19 +75,6 @@ impl Lines {
         self.dropped
     }
 
-    /// Tells how many lines were dropped, if any.
-    pub fn finish(&self) {
-        if self.dropped > 0 {
-            let Self {
-                plugin,
-                event,
-                dropped,
-                ..
-            } = self;
-            tracing::warn!(plugin, event, dropped, "plugin wrote more log than it may");
-        }
-    }
-
     fn write(&self, level: u8, line: &str) {
         let Self { plugin, event, .. } = self;
         match level {
@@ -99,8 +87,23 @@ impl Lines {
     }
 }
 
-/// At most `bytes_max` bytes of `text`, cut on a character boundary, with control characters, line separators and
-/// marks of text direction written as escapes.
+impl Drop for Lines {
+    /// However the call ended, the log tells how many of its lines are missing.
+    fn drop(&mut self) {
+        if self.dropped > 0 {
+            let Self {
+                plugin,
+                event,
+                dropped,
+                ..
+            } = self;
+            tracing::warn!(plugin, event, dropped, "plugin wrote more log than it may");
+        }
+    }
+}
+
+/// At most `bytes_max` bytes of `text`, cut on a character boundary, with control characters, line
+/// separators and marks of text direction written as escapes.
 pub fn escape(text: &str, bytes_max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(bytes_max));
     for c in text.chars() {

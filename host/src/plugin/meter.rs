@@ -1,8 +1,9 @@
 //! What a call has used of its CPU budget, and whether its deadline has passed.
 //!
-//! The time of each poll of the call is added up: a call that waits is not charged, one that computes is. At each tick
-//! of the engine the running guest comes back and is stopped if it is over. The same place looks at the wall clock,
-//! since a runtime with one busy thread may be late to fire its timers.
+//! The time of each poll of the call is added up: a call that waits is not charged, one that
+//! computes is. At each tick of the engine the running guest comes back and is stopped if it is
+//! over. The same place looks at the wall clock, since a runtime with one busy thread may be late
+//! to fire its timers.
 //!
 //! Non-guarantee: the time of a poll includes what the kernel gave to other threads meanwhile.
 

@@ -1,7 +1,7 @@
 //! A plugin that is loaded: its component linked, its exports found, its configuration checked.
 //!
-//! It is shared by every event that uses it and never changes; another version is another [`Plugin`], and the one before
-//! lives until its last call has ended.
+//! It is shared by every event that uses it and never changes; another version is another
+//! [`Plugin`], and the one before lives until its last call has ended.
 
 use super::call::Queue;
 use super::convert::Exports;
@@ -32,8 +32,9 @@ pub struct Options {
     pub config: Bytes,
     /// What it may use.
     pub limits: Limits,
-    /// What follows a fault. A component that exports `filter` must be given one: nobody else can know whether an event
-    /// that could not be judged may pass. Any other plugin's default is [`OnError::Fail`].
+    /// What follows a fault. A component that exports `filter` must be given one: nobody else can
+    /// know whether an event that could not be judged may pass. Any other plugin's default is
+    /// [`OnError::Fail`].
     pub on_error: Option<OnError>,
 }
 

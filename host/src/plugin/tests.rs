@@ -1,7 +1,8 @@
 //! The host against real components, built by `make guests`.
 //!
-//! What must succeed is given the largest CPU budget, since a machine that runs the whole suite may be slow; what must
-//! be stopped is given a small one. Nothing here looks at how long anything took.
+//! What must succeed is given the largest CPU budget, since a machine that runs the whole suite may
+//! be slow; what must be stopped is given a small one. Nothing here looks at how long anything
+//! took.
 
 mod attacks;
 mod loading;

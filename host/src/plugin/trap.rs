@@ -1,4 +1,5 @@
-//! The engine's errors in words an operator can use: what the guest said last, what kind of trap, and where.
+//! The engine's errors in words an operator can use: what the guest said last, what kind of trap,
+//! and where.
 
 use super::limits::ERROR_BYTES_MAX;
 use super::log::escape;
@@ -34,8 +35,8 @@ pub fn describe(error: &wasmtime::Error, last_words: Option<&str>) -> String {
 
 /// Whether the guest handed over more bytes than a crossing may have.
 ///
-/// The engine has no public type for this error, so its first words are compared; a test with a component that
-/// returns too much fails when they change.
+/// The engine has no public type for this error, so its first words are compared; a test with a
+/// component that returns too much fails when they change.
 pub fn is_crossing(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| {
         cause

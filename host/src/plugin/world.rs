@@ -1,7 +1,9 @@
-//! The contract in `wit/`, as the host sees it. Only [`super::convert`] and [`super::instance`] use what is generated.
+//! The contract in `wit/`, as the host sees it. Only [`super::convert`] and [`super::instance`] use
+//! what is generated.
 //!
-//! A component may export any subset of the interfaces, so none of the generated worlds fits as a whole. One world that
-//! exports them all is generated for its types, and the indices of each interface are looked up on their own.
+//! A component may export any subset of the interfaces, so none of the generated worlds fits as a
+//! whole. One world that exports them all is generated for its types, and the indices of each
+//! interface are looked up on their own.
 
 wasmtime::component::bindgen!({
     path: "../wit",

@@ -1,7 +1,8 @@
 //! The attributes of livekit-webhook-plugin. Documented there.
 //!
-//! Each leaves the function as it is, so that it can be called natively, and adds the export for wasm: a type that
-//! implements the interface's generated trait and the SDK's own `export_…!` macro for it.
+//! Each leaves the function as it is, so that it can be called natively, and adds the export for
+//! wasm: a type that implements the interface's generated trait and the SDK's own `export_…!` macro
+//! for it.
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
@@ -15,7 +16,8 @@ pub fn filter(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand(attribute, item, Kind::Filter)
 }
 
-/// Puts none, one or several events in the place of one: `fn(Event) -> Option<Event>`, `fn(&Event) -> Vec<Draft>`, …
+/// Puts none, one or several events in the place of one: `fn(Event) -> Option<Event>`, `fn(&Event)
+/// -> Vec<Draft>`, …
 #[proc_macro_attribute]
 pub fn transform(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand(attribute, item, Kind::Transform)
@@ -39,8 +41,8 @@ pub fn action(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand(attribute, item, Kind::Action)
 }
 
-/// Checks the configuration when the plugin is loaded: `fn(T)` or `fn(&T)`, with a `Result<(), _>` or nothing to
-/// return, where `T` can be deserialised.
+/// Checks the configuration when the plugin is loaded: `fn(T)` or `fn(&T)`, with a `Result<(), _>`
+/// or nothing to return, where `T` can be deserialised.
 #[proc_macro_attribute]
 pub fn configure(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand(attribute, item, Kind::Configure)

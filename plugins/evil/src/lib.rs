@@ -1,7 +1,8 @@
 //! Every attack the plugin host must survive, in one component. For tests only.
 //!
-//! The event's room says which: `evil:loop` runs for ever. At load the configuration says: `{ "at_load": "loop" }`. It
-//! exports three interfaces, so that their order and their merging are tested too.
+//! The event's room says which: `evil:loop` runs for ever. At load the configuration says: `{
+//! "at_load": "loop" }`. It exports three interfaces, so that their order and their merging are
+//! tested too.
 
 use livekit_webhook_plugin::prelude::*;
 use serde::Deserialize;

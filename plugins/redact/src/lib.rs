@@ -1,11 +1,12 @@
 //! Removes secrets and phone numbers from events, and leaves every other byte as it was.
 //!
-//! [`rule`] says which values, [`scan`] finds them in the text of the body and puts something else in their place. The
-//! body is not parsed and written again: unknown members, the order of members, the spelling of numbers and the
-//! whitespace stay. A body that is not JSON is rejected, since nothing can be said about what is in it.
+//! [`rule`] says which values, [`scan`] finds them in the text of the body and puts something else
+//! in their place. The body is not parsed and written again: unknown members, the order of members,
+//! the spelling of numbers and the whitespace stay. A body that is not JSON is rejected, since
+//! nothing can be said about what is in it.
 //!
-//! Non-guarantee: a phone number that somebody wrote into a name, an identity or metadata is not found. Name those
-//! members in `fields` if they may hold one.
+//! Non-guarantee: a phone number that somebody wrote into a name, an identity or metadata is not
+//! found. Name those members in `fields` if they may hold one.
 
 mod rule;
 mod scan;

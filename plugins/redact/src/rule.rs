@@ -1,8 +1,8 @@
 //! Which values to remove: a path of member names, in one of two spellings.
 //!
-//! `room.turnPassword` is a path of names from the top. A name that has a dot in it needs the other spelling, which
-//! begins with a slash: `/participant/attributes/sip.phoneNumber`. In both `*` stands for any one name or place in a list,
-//! and `**` for any number of them.
+//! `room.turnPassword` is a path of names from the top. A name that has a dot in it needs the other
+//! spelling, which begins with a slash: `/participant/attributes/sip.phoneNumber`. In both `*`
+//! stands for any one name or place in a list, and `**` for any number of them.
 
 /// In the configuration: all the shipped rules.
 pub const DEFAULT: &str = "default";

@@ -1,12 +1,15 @@
-//! Walks the text of a JSON document and replaces the values a rule names; all other bytes are copied.
+//! Walks the text of a JSON document and replaces the values a rule names; all other bytes are
+//! copied.
 //!
-//! The document is checked as a whole first, so the walk only has to find where values begin and end.
+//! The document is checked as a whole first, so the walk only has to find where values begin and
+//! end.
 
 use crate::rule::Rule;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
-/// Deepest nesting. The gateway accepts events to 64; a plugin before this one may have made a deeper one.
+/// Deepest nesting. The gateway accepts events to 64; a plugin before this one may have made a
+/// deeper one.
 const DEPTH_MAX: usize = 128;
 
 /// A body without what the rules name.
@@ -18,7 +21,8 @@ pub struct Redacted {
     pub removed: u64,
 }
 
-/// Replaces in `body` every value a rule matches: a text by `replace`, which is JSON, and any other value by `null`.
+/// Replaces in `body` every value a rule matches: a text by `replace`, which is JSON, and any other
+/// value by `null`.
 ///
 /// # Errors
 /// When `body` is not one JSON document, in words.

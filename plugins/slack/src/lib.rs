@@ -1,9 +1,9 @@
 //! Turns events into posts for a Slack incoming webhook.
 //!
-//! A chosen event becomes one post: a section of text, and a line of context with its type, room and id. An event that was
-//! not chosen is dropped for this subscription. [`text`] says what each type of event reads like, [`post`] holds Slack's
-//! limits and escapes. What users of LiveKit named themselves (rooms, participants) can neither mention anybody nor
-//! make a link.
+//! A chosen event becomes one post: a section of text, and a line of context with its type, room
+//! and id. An event that was not chosen is dropped for this subscription. [`text`] says what each
+//! type of event reads like, [`post`] holds Slack's limits and escapes. What users of LiveKit named
+//! themselves (rooms, participants) can neither mention anybody nor make a link.
 
 mod post;
 mod text;
@@ -11,7 +11,8 @@ mod text;
 use livekit_webhook_plugin::prelude::*;
 use serde::Deserialize;
 
-/// Types of event that are posted when the configuration names none: what people ask about, and not every track.
+/// Types of event that are posted when the configuration names none: what people ask about, and not
+/// every track.
 const EVENTS: [&str; 6] = [
     "room_*",
     "participant_*",

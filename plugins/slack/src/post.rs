@@ -1,7 +1,8 @@
 //! The body of a post, within Slack's limits and with its escapes.
 //!
-//! Slack, "Block Kit: section" (text of 3,000 characters), "context" (elements of text), "Formatting text for app
-//! surfaces" (`&`, `<` and `>` are escaped, all other characters are themselves).
+//! Slack, "Block Kit: section" (text of 3,000 characters), "context" (elements of text),
+//! "Formatting text for app surfaces" (`&`, `<` and `>` are escaped, all other characters are
+//! themselves).
 
 use livekit_webhook_plugin::Event;
 use serde_json::{Value, json};
@@ -51,8 +52,8 @@ pub fn name(raw: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // These would end or begin bold, code, … in the text around the name. There is no escape for them, so they
-            // become characters that look alike.
+            // These would end or begin bold, code, … in the text around the name. There is no
+            // escape for them, so they become characters that look alike.
             '*' => out.push('∗'),
             '_' => out.push('＿'),
             '~' => out.push('∼'),

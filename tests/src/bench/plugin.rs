@@ -1,9 +1,11 @@
-//! What isolation costs: `redact` on a 2 KB event, with a fresh instance for each event and with one that is reused.
+//! What isolation costs: `redact` on a 2 KB event, with a fresh instance for each event and with
+//! one that is reused.
 //!
-//! Three cases, interleaved by round, so that whatever the machine does meanwhile happens to all of them: the host's own
-//! `Plugin::call`; the same component in a fresh store of bare wasmtime with the same engine settings; and bare wasmtime
-//! with one instance for all events. The second and the first differ by what the host adds (limits, log, accounting),
-//! the third and the second by the price of a fresh instance.
+//! Three cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
+//! them: the host's own `Plugin::call`; the same component in a fresh store of bare wasmtime with
+//! the same engine settings; and bare wasmtime with one instance for all events. The second and the
+//! first differ by what the host adds (limits, log, accounting), the third and the second by the
+//! price of a fresh instance.
 
 use anyhow::Context as _;
 use bytes::Bytes;

@@ -32,6 +32,7 @@ fn every_default_is_within_its_cap_and_every_name_is_its_own() {
             ROWS.iter().position(|other| other.name == row.name),
             Some(index)
         );
+        assert_eq!(row.index, index);
         assert_eq!(Limits::default().get(*row), row.default);
     }
 }

@@ -21,10 +21,12 @@ async fn check_refused(wasm: Bytes, config: &str, expect: &str) {
     assert!(text.contains(expect), "{expect:?} in {text:?}");
 }
 
-/// A component that imports `interface` with one function, written by hand: an instance type and its import.
+/// A component that imports `interface` with one function, written by hand: an instance type and
+/// its import.
 fn component_importing(interface: &str) -> Bytes {
     let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
-    // One instance type of two declarations: a function type of nothing to nothing, and its export as `f`.
+    // One instance type of two declarations: a function type of nothing to nothing, and its export
+    // as `f`.
     let instance_type = b"\x01\x42\x02\x01\x40\x00\x01\x00\x04\x00\x01f\x01\x00";
     wasm.extend([7, u8::try_from(instance_type.len()).unwrap()]);
     wasm.extend(instance_type);
