@@ -1,1 +1,3 @@
 //! End-to-end stories.
+
+mod doubles;
