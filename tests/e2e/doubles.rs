@@ -145,9 +145,9 @@ async fn order_holds_in_a_room() {
 #[tokio::test]
 async fn a_full_queue_drops_and_what_waited_too_long_is_dropped() {
     let receiver = Receiver::start().await.unwrap();
-    // The first answer takes longer than anything may wait: 30 scaled seconds.
-    receiver.script([status(200).after(Duration::from_millis(60))]);
-    let sender = sender(&receiver, FACTOR);
+    // The first answer takes a hundred times longer than anything may wait: 30 scaled seconds.
+    receiver.script([status(200).after(Duration::from_millis(300))]);
+    let sender = sender(&receiver, FACTOR / 10.0);
     sender.notify(event("r", "EV_first"));
     receiver.wait_for(1, BOUND).await.unwrap();
     for n in 0..=DEPTH_MAX {
