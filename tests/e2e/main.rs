@@ -1,4 +1,5 @@
 //! End-to-end stories.
 
+mod doubles;
 mod edge;
 mod wire;

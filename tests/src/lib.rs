@@ -4,3 +4,6 @@ pub mod bench;
 pub mod envoy;
 pub mod upstream;
 pub mod judge;
+pub mod gateway;
+pub mod livekit;
+pub mod receiver;
