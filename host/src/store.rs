@@ -16,7 +16,15 @@ use livekit_webhook_core::time::Timestamp;
 
 mod leases;
 
+pub mod memory;
+
 pub mod sqlite;
+
+#[cfg(test)]
+pub mod conformance;
+
+#[cfg(test)]
+mod tests;
 
 /// An authentic event, about to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use super::writer::{QUEUE_COMMANDS_MAX, Writer};
 use super::{READERS_MAX, Readers, Shared, SqliteStore, schema};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -176,6 +177,9 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // A plan may not depend on bound values: else every new value compiles its statement anew, and a claim's plan could
+    // change with the data.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch("PRAGMA temp_store = MEMORY;")
 }
 

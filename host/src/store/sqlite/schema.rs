@@ -27,7 +27,7 @@ pub fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
 /// The file's version, refused when it is from the future.
 pub fn version(conn: &Connection) -> Result<i64, OpenError> {
     let found = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION || found < 0 {
+    if !(0..=VERSION).contains(&found) {
         return Err(OpenError::Newer {
             found,
             known: VERSION,

@@ -1,0 +1,163 @@
+//! Who gets what, and until when.
+
+use super::*;
+
+fn ids(claims: &[Claim<DueDelivery>]) -> Vec<DeliveryId> {
+    claims.iter().map(|claim| claim.item.delivery.id).collect()
+}
+
+pub async fn unplanned_oldest_first(store: &dyn Store) {
+    for number in [1, 2, 3] {
+        store.append(event(number)).await.unwrap();
+    }
+    let numbers = |claims: Vec<Claim<StoredEvent>>| -> Vec<EventId> {
+        claims
+            .into_iter()
+            .map(|claim| claim.item.event.id)
+            .collect()
+    };
+    assert_eq!(
+        store.claim_unplanned(later(0), LEASE_MS, 9).await.unwrap(),
+        []
+    );
+    let first = store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap();
+    assert_ne!(first[0].fence, first[1].fence);
+    assert_eq!(numbers(first), [event(1).id, event(2).id]);
+    let second = store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap();
+    assert_eq!(numbers(second), [event(3).id]);
+    assert_eq!(
+        store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap(),
+        []
+    );
+}
+
+pub async fn a_lease_ends(store: &dyn Store) {
+    planned(store, 1, vec![delivery(1, "a")]).await;
+    let first = claim_due(store, later(0), "a", 1).await;
+    assert_eq!(ids(&first), [delivery(1, "a").id]);
+    assert_eq!(claim_due(store, later(LEASE_MS - 1), "a", 1).await, []);
+    let second = claim_due(store, later(LEASE_MS), "a", 1).await;
+    assert_eq!(ids(&second), ids(&first));
+    assert_ne!(second[0].fence, first[0].fence);
+
+    store.append(event(2)).await.unwrap();
+    let event = claim_event(store).await;
+    let ended = later(60_000 + LEASE_MS);
+    assert_eq!(
+        store
+            .claim_unplanned(ended.plus_millis(-1), LEASE_MS, 1)
+            .await
+            .unwrap(),
+        []
+    );
+    let again = store.claim_unplanned(ended, LEASE_MS, 1).await.unwrap();
+    assert_eq!(again[0].item, event.item);
+}
+
+pub async fn released(store: &dyn Store) {
+    planned(store, 1, vec![delivery(1, "a")]).await;
+    let first = claim_due(store, later(0), "a", 1).await;
+    store
+        .release(vec![first[0].fence, Fence(u64::MAX)])
+        .await
+        .unwrap();
+    let second = claim_due(store, later(0), "a", 1).await;
+    assert_eq!(ids(&second), ids(&first));
+    // The old fence is stale: it neither releases nor records.
+    store.release(vec![first[0].fence]).await.unwrap();
+    assert_eq!(claim_due(store, later(0), "a", 1).await, []);
+    let late = result(&first[0], 200, Next::Delivered);
+    assert_eq!(record(store, later(1), late).await, Recorded::Stale);
+
+    store.append(event(2)).await.unwrap();
+    let event = claim_event(store).await;
+    store.release(vec![event.fence]).await.unwrap();
+    assert_eq!(claim_event(store).await.item, event.item);
+}
+
+pub async fn due_by_quota_in_order(store: &dyn Store) {
+    let due = |number, endpoint, millis| NewDelivery {
+        due_at: later(millis),
+        ..delivery(number, endpoint)
+    };
+    let deliveries = vec![
+        due(1, "a", 50),
+        due(2, "a", 10),
+        due(3, "a", 30),
+        due(4, "b", 40),
+        due(5, "b", 20),
+        due(6, "b", 999),
+        due(7, "c", 0),
+    ];
+    planned(store, 1, deliveries).await;
+    let quota = |endpoint: &str, slots| Quota {
+        endpoint: endpoint.to_owned(),
+        slots,
+    };
+    let quotas = vec![
+        quota("a", 2),
+        quota("b", 9),
+        quota("c", 0),
+        quota("unknown", 9),
+    ];
+    let claims = store.claim_due(later(100), LEASE_MS, quotas).await.unwrap();
+    let id = |number| delivery(number, "a").id;
+    assert_eq!(ids(&claims), [id(2), id(3), id(5), id(4)]);
+    assert_eq!(ids(&claim_due(store, later(100), "a", 9).await), [id(1)]);
+    assert_eq!(ids(&claim_due(store, later(998), "b", 9).await), []);
+    assert_eq!(ids(&claim_due(store, later(999), "b", 9).await), [id(6)]);
+
+    let first = &claims[0].item;
+    assert_eq!(first.body, event(1).body);
+    assert_eq!(first.received_at, event(1).received_at);
+    assert_eq!(first.delivery.webhook_id, "wh_2");
+}
+
+pub async fn a_claim_steps_over_the_leased(store: &dyn Store) {
+    planned(
+        store,
+        1,
+        (1..=20).map(|number| delivery(number, "a")).collect(),
+    )
+    .await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.extend(ids(&claim_due(store, later(0), "a", 5).await));
+    }
+    let expect: Vec<_> = (1..=20).map(|number| delivery(number, "a").id).collect();
+    assert_eq!(seen, expect);
+    assert_eq!(claim_due(store, later(0), "a", 5).await, []);
+}
+
+pub async fn next_due_follows(store: &dyn Store) {
+    assert_eq!(store.next_due().await.unwrap(), None);
+    store.append(event(7)).await.unwrap();
+    assert_eq!(store.next_due().await.unwrap(), Some(event(7).received_at));
+    let claim = store
+        .claim_unplanned(later(10), LEASE_MS, 1)
+        .await
+        .unwrap()
+        .remove(0);
+    // Held until the lease ends, so nothing falls due earlier.
+    assert_eq!(store.next_due().await.unwrap(), Some(later(10 + LEASE_MS)));
+    let deliveries = vec![
+        NewDelivery {
+            due_at: later(500),
+            ..delivery(1, "a")
+        },
+        NewDelivery {
+            due_at: later(400),
+            ..delivery(2, "b")
+        },
+    ];
+    store
+        .record_plans(later(11), vec![plan(&claim, deliveries)])
+        .await
+        .unwrap();
+    assert_eq!(store.next_due().await.unwrap(), Some(later(400)));
+    let claims = claim_due(store, later(400), "b", 1).await;
+    assert_eq!(store.next_due().await.unwrap(), Some(later(500)));
+    let retry = result(&claims[0], 500, Next::RetryAt(later(450)));
+    record(store, later(401), retry).await;
+    assert_eq!(store.next_due().await.unwrap(), Some(later(450)));
+}

@@ -1,0 +1,218 @@
+//! The store in memory, for unit tests and the simulation.
+//!
+//! The same answers as the other adapters, nothing kept past the process. It can be told to fail: [`MemoryStore::fail_next`]
+//! refuses the next writes before they happen, [`MemoryStore::lose_next_answers`] does them and then says that it could
+//! not, which is what a lost connection looks like.
+
+use super::{
+    Appended, AttemptRecord, AttemptResult, Claim, DeliveryFilter, Depth, DueDelivery, Error,
+    Fence, NewEvent, Plan, Quarantined, Quota, Recorded, Status, Store, StoredDelivery,
+    StoredEvent,
+};
+use async_trait::async_trait;
+use livekit_webhook_core::delivery::State;
+use livekit_webhook_core::id::{DeliveryId, EventId};
+use livekit_webhook_core::time::Timestamp;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+mod tables;
+
+use tables::Tables;
+
+/// Most rows of one page.
+const PAGE_MAX: usize = 1_000;
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    dedupe_window_ms: i64,
+    state: Mutex<Tables>,
+}
+
+/// A fault that a test asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("injected fault")]
+struct Injected;
+
+// === impl MemoryStore ===
+
+impl MemoryStore {
+    /// An empty store that looks for the same event key over `dedupe_window_ms`.
+    pub fn new(dedupe_window_ms: i64) -> Self {
+        Self {
+            dedupe_window_ms,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The next `count` writes answer [`Error::Unavailable`] and change nothing.
+    pub fn fail_next(&self, count: u32) {
+        self.tables().failures = count;
+    }
+
+    /// The next `count` writes are done, and answer [`Error::Unavailable`] all the same.
+    pub fn lose_next_answers(&self, count: u32) {
+        self.tables().lost_answers = count;
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, Tables>, Error> {
+        let tables = self.tables();
+        if tables.is_closed {
+            Err(Error::Closed)
+        } else {
+            Ok(tables)
+        }
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> Result<T, Error> {
+        let mut tables = self.open()?;
+        if take_one(&mut tables.failures) {
+            return Err(Error::Unavailable(Injected.into()));
+        }
+        let answer = change(&mut tables);
+        if take_one(&mut tables.lost_answers) {
+            return Err(Error::Unavailable(Injected.into()));
+        }
+        Ok(answer)
+    }
+}
+
+fn take_one(count: &mut u32) -> bool {
+    let any = *count > 0;
+    *count = count.saturating_sub(1);
+    any
+}
+
+fn fits(filter: &DeliveryFilter, delivery: &StoredDelivery) -> bool {
+    let status = match delivery.state {
+        State::Pending => Status::Pending,
+        State::Delivered => Status::Delivered,
+        State::Dead(_) => Status::Dead,
+    };
+    filter
+        .endpoint
+        .as_ref()
+        .is_none_or(|endpoint| *endpoint == delivery.endpoint)
+        && filter.event.is_none_or(|event| event == delivery.event)
+        && filter.status.is_none_or(|wanted| wanted == status)
+        && filter.before.is_none_or(|before| delivery.id < before)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
+        self.write(|tables| tables.append(event, self.dedupe_window_ms))
+    }
+
+    async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
+        self.write(|tables| {
+            tables.quarantine.insert(item.id, item);
+        })
+    }
+
+    async fn claim_unplanned(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Claim<StoredEvent>>, Error> {
+        Ok(self.open()?.claim_unplanned(now, lease_ms, limit))
+    }
+
+    async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
+        self.write(|tables| {
+            plans
+                .into_iter()
+                .map(|plan| tables.record_plan(now, plan))
+                .collect()
+        })
+    }
+
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        quotas: Vec<Quota>,
+    ) -> Result<Vec<Claim<DueDelivery>>, Error> {
+        Ok(self.open()?.claim_due(now, lease_ms, &quotas))
+    }
+
+    async fn record_attempts(
+        &self,
+        now: Timestamp,
+        results: Vec<AttemptResult>,
+    ) -> Result<Vec<Recorded>, Error> {
+        self.write(|tables| {
+            results
+                .into_iter()
+                .map(|result| tables.record_attempt(now, result))
+                .collect()
+        })
+    }
+
+    async fn release(&self, fences: Vec<Fence>) -> Result<(), Error> {
+        let mut tables = self.open()?;
+        for fence in fences {
+            tables.event_leases.release(fence);
+            tables.delivery_leases.release(fence);
+        }
+        Ok(())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.open()?.next_due())
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error> {
+        Ok(self.open()?.events.get(&id).map(|row| row.stored.clone()))
+    }
+
+    async fn events(
+        &self,
+        before: Option<EventId>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, Error> {
+        let tables = self.open()?;
+        let newest_first = tables.events.values().rev().map(|row| &row.stored);
+        let page = newest_first.filter(|stored| before.is_none_or(|id| stored.event.id < id));
+        Ok(page.take(limit.clamp(1, PAGE_MAX)).cloned().collect())
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error> {
+        let tables = self.open()?;
+        let newest_first = tables.deliveries.values().rev().map(|row| &row.stored);
+        let page = newest_first.filter(|stored| fits(&filter, stored));
+        Ok(page
+            .take(filter.limit.clamp(1, PAGE_MAX))
+            .cloned()
+            .collect())
+    }
+
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<AttemptRecord>, Error> {
+        let tables = self.open()?;
+        let row = tables.deliveries.get(&delivery);
+        Ok(row.map(|row| row.attempts.clone()).unwrap_or_default())
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, Error> {
+        let tables = self.open()?;
+        let newest_first = tables.quarantine.values().rev();
+        Ok(newest_first
+            .take(limit.clamp(1, PAGE_MAX))
+            .cloned()
+            .collect())
+    }
+
+    async fn depth(&self) -> Result<Depth, Error> {
+        Ok(self.open()?.depth())
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.tables().is_closed = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! The rows, and what each call does to them.
+
+use crate::store::leases::Leases;
+use crate::store::{
+    Appended, AttemptRecord, AttemptResult, Claim, Depth, DueDelivery, Fence, NewEvent, Plan,
+    PlanNext, PlanState, Quarantined, Quota, Recorded, StoredDelivery, StoredEvent,
+};
+use bytes::Bytes;
+use livekit_webhook_core::delivery::{Next, State};
+use livekit_webhook_core::id::{DeliveryId, EventId};
+use livekit_webhook_core::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// Most events or deliveries of one claim.
+const CLAIM_MAX: usize = 1_024;
+
+#[derive(Debug, Default)]
+pub struct Tables {
+    pub events: BTreeMap<EventId, EventRow>,
+    pub deliveries: BTreeMap<DeliveryId, DeliveryRow>,
+    pub quarantine: BTreeMap<EventId, Quarantined>,
+    pub event_leases: Leases<EventId>,
+    pub delivery_leases: Leases<DeliveryId>,
+    pub last_fence: u64,
+    pub is_closed: bool,
+    pub failures: u32,
+    pub lost_answers: u32,
+}
+
+#[derive(Debug)]
+pub struct EventRow {
+    pub stored: StoredEvent,
+    pub plan_at: Timestamp,
+}
+
+#[derive(Debug)]
+pub struct DeliveryRow {
+    pub stored: StoredDelivery,
+    pub body: Option<Bytes>,
+    pub attempts: Vec<AttemptRecord>,
+}
+
+// === impl Tables ===
+
+impl Tables {
+    fn next_fence(&mut self) -> Fence {
+        self.last_fence += 1;
+        Fence(self.last_fence)
+    }
+
+    pub fn append(&mut self, event: NewEvent, window_ms: i64) -> Appended {
+        let since = event.received_at.plus_millis(-window_ms);
+        let mut answer = Appended::Stored;
+        for known in self.events.values().map(|row| &row.stored) {
+            let of = known.event.id;
+            let same_key = known.event.dedupe_key == event.dedupe_key
+                && known.event.source == event.source
+                && known.event.received_at > since;
+            if same_key && known.event.body_sha256 == event.body_sha256 {
+                return Appended::Duplicate { of };
+            }
+            if same_key && answer == Appended::Stored && known.plan != PlanState::Conflict {
+                answer = Appended::Conflict { of };
+            }
+        }
+        let is_new = answer == Appended::Stored;
+        let plan = if is_new {
+            PlanState::Unplanned
+        } else {
+            PlanState::Conflict
+        };
+        let plan_at = event.received_at;
+        let stored = StoredEvent {
+            event,
+            plan,
+            plan_attempts: 0,
+            note: None,
+        };
+        self.events
+            .insert(stored.event.id, EventRow { stored, plan_at });
+        answer
+    }
+
+    pub fn claim_unplanned(
+        &mut self,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: usize,
+    ) -> Vec<Claim<StoredEvent>> {
+        let mut waiting: Vec<_> = self
+            .events
+            .values()
+            .filter(|row| row.stored.plan == PlanState::Unplanned && row.plan_at <= now)
+            .map(|row| (row.plan_at, row.stored.event.id))
+            .filter(|(_, id)| self.event_leases.is_free(*id, now))
+            .collect();
+        waiting.sort_unstable();
+        waiting.truncate(limit.min(CLAIM_MAX));
+        let mut claims = Vec::new();
+        for (_, id) in waiting {
+            let fence = self.next_fence();
+            self.event_leases
+                .claim(id, fence, now.plus_millis(lease_ms));
+            claims.extend(self.events.get(&id).map(|row| Claim {
+                fence,
+                item: row.stored.clone(),
+            }));
+        }
+        claims
+    }
+
+    pub fn record_plan(&mut self, now: Timestamp, plan: Plan) -> Recorded {
+        if !self.event_leases.is_current(plan.event, plan.fence) {
+            return Recorded::Stale;
+        }
+        self.event_leases.finish(plan.event);
+        let Some(row) = self.events.get_mut(&plan.event) else {
+            return Recorded::Stale;
+        };
+        match plan.next {
+            PlanNext::Again { at, note } => {
+                row.plan_at = at;
+                row.stored.plan_attempts += 1;
+                row.stored.note = Some(note);
+            }
+            PlanNext::Planned { deliveries, note } => {
+                row.stored.plan = PlanState::Planned;
+                row.stored.note = note;
+                for new in deliveries {
+                    let stored = StoredDelivery {
+                        id: new.id,
+                        event: plan.event,
+                        endpoint: new.endpoint,
+                        webhook_id: new.webhook_id,
+                        kind: new.kind,
+                        state: new.state,
+                        due_at: new.due_at,
+                        attempts: 0,
+                        created_at: now,
+                        updated_at: now,
+                        note: new.note,
+                    };
+                    let row = DeliveryRow {
+                        stored,
+                        body: new.body,
+                        attempts: Vec::new(),
+                    };
+                    self.deliveries.insert(new.id, row);
+                }
+            }
+        }
+        Recorded::Done
+    }
+
+    pub fn claim_due(
+        &mut self,
+        now: Timestamp,
+        lease_ms: i64,
+        quotas: &[Quota],
+    ) -> Vec<Claim<DueDelivery>> {
+        let mut claims = Vec::new();
+        for quota in quotas {
+            let mut due: Vec<_> = self
+                .deliveries
+                .values()
+                .map(|row| &row.stored)
+                .filter(|stored| stored.endpoint == quota.endpoint)
+                .filter(|stored| stored.state == State::Pending && stored.due_at <= now)
+                .map(|stored| (stored.due_at, stored.id))
+                .filter(|(_, id)| self.delivery_leases.is_free(*id, now))
+                .collect();
+            due.sort_unstable();
+            due.truncate(quota.slots.min(CLAIM_MAX - claims.len()));
+            for (_, id) in due {
+                let fence = self.next_fence();
+                self.delivery_leases
+                    .claim(id, fence, now.plus_millis(lease_ms));
+                claims.extend(self.due(id).map(|item| Claim { fence, item }));
+            }
+        }
+        claims
+    }
+
+    fn due(&self, id: DeliveryId) -> Option<DueDelivery> {
+        let row = self.deliveries.get(&id)?;
+        let event = &self.events.get(&row.stored.event)?.stored.event;
+        Some(DueDelivery {
+            delivery: row.stored.clone(),
+            body: row.body.as_ref().unwrap_or(&event.body).clone(),
+            received_at: event.received_at,
+        })
+    }
+
+    pub fn record_attempt(&mut self, now: Timestamp, result: AttemptResult) -> Recorded {
+        if !self
+            .delivery_leases
+            .is_current(result.delivery, result.fence)
+        {
+            return Recorded::Stale;
+        }
+        self.delivery_leases.finish(result.delivery);
+        let Some(row) = self.deliveries.get_mut(&result.delivery) else {
+            return Recorded::Stale;
+        };
+        match result.next {
+            Next::Delivered => row.stored.state = State::Delivered,
+            Next::RetryAt(at) => row.stored.due_at = at,
+            Next::Dead(reason) => row.stored.state = State::Dead(reason),
+        }
+        row.stored.updated_at = now;
+        row.stored.note = result.note;
+        if let Some(attempt) = result.attempt {
+            row.stored.attempts = attempt.number;
+            row.attempts.push(attempt);
+        }
+        Recorded::Done
+    }
+
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let events = self
+            .events
+            .iter()
+            .filter(|(id, row)| {
+                row.stored.plan == PlanState::Unplanned && !self.event_leases.has(**id)
+            })
+            .map(|(_, row)| row.plan_at);
+        let deliveries = self
+            .deliveries
+            .iter()
+            .filter(|(id, row)| {
+                row.stored.state == State::Pending && !self.delivery_leases.has(**id)
+            })
+            .map(|(_, row)| row.stored.due_at);
+        let leases = [
+            self.event_leases.next_expiry(),
+            self.delivery_leases.next_expiry(),
+        ];
+        events
+            .chain(deliveries)
+            .chain(leases.into_iter().flatten())
+            .min()
+    }
+
+    pub fn depth(&self) -> Depth {
+        let events = self.events.values().map(|row| row.stored.plan);
+        let states = || self.deliveries.values().map(|row| row.stored.state);
+        Depth {
+            unplanned: events.filter(|plan| *plan == PlanState::Unplanned).count() as u64,
+            pending: states().filter(|state| *state == State::Pending).count() as u64,
+            dead: states()
+                .filter(|state| matches!(state, State::Dead(_)))
+                .count() as u64,
+            quarantined: self.quarantine.len() as u64,
+        }
+    }
+}
