@@ -1,0 +1,43 @@
+# Names of commands. `make demo` and `make test` do all the set-up themselves.
+.PHONY: demo run test lint bench guests envoy fuzz clean
+
+# Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
+# wasmtime a second time.
+CARGO ?= cargo
+BUILD = $(CARGO) build --workspace --locked
+
+demo: set-up ## The main job on real parts, from a signed event to its delivery
+	@$(BUILD)
+	@target/debug/demo
+
+run: set-up ## The same system, left up until Ctrl-C
+	@$(BUILD)
+	@target/debug/demo --stay
+
+test: set-up ## Every test
+	@$(BUILD) --tests
+	@$(CARGO) test --workspace --locked
+
+lint: ## Format and clippy, warnings as errors
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+bench: set-up ## The performance table
+	@$(CARGO) build --workspace --locked --release
+	@target/release/bench
+
+guests: ## The wasm guests: filter, judge, plugins
+	@tests/setup/guests
+
+envoy: ## The path of a usable Envoy
+	@tests/setup/envoy
+
+fuzz: ## Bounded fuzzing of the token and the envelope
+	@tests/setup/fuzz
+
+clean:
+	@$(CARGO) clean
+
+.PHONY: set-up
+set-up: guests
+	@tests/setup/envoy >/dev/null
