@@ -14,7 +14,7 @@ const COMMON: [&str; 3] = ["tasks", "metrics", "clock"];
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md draws the same.
 const EDGES: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
-    ("cli", &["app", "config", "log", "plugin", "store"]),
+    ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),
     ("app", &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store"]),
     ("config", &["ingest", "plugin"]),
     ("ingest", &["entropy", "store"]),
