@@ -1,6 +1,7 @@
 //! What only a file can show: restarts, kills, locks, query plans, failing commands.
 
 use super::*;
+use crate::store::NewDelivery;
 use crate::store::conformance::{START, claim_due, claim_event, delivery, event, later, planned};
 use rusqlite::params;
 use std::io::{BufRead, BufReader};
@@ -129,7 +130,24 @@ async fn a_full_disk_is_survived() {
         store.append(large.clone()).await,
         Err(Error::Unavailable(_))
     ));
+    // The plan that fails keeps its claim: the same fence records it once there is room.
     store.send(page_limit(1 << 30)).await.unwrap();
+    store.append(event(3)).await.unwrap();
+    let unplanned = claim_event(&store).await;
+    store.send(page_limit(pages)).await.unwrap();
+    let body = Some(vec![b'x'; 1 << 20].into());
+    let wide = NewDelivery {
+        body,
+        ..delivery(9, "a")
+    };
+    let plans = vec![crate::store::conformance::plan(&unplanned, vec![wide])];
+    let failed = store.record_plans(later(1), plans.clone()).await;
+    assert!(matches!(failed, Err(Error::Unavailable(_))));
+    store.send(page_limit(1 << 30)).await.unwrap();
+    assert_eq!(
+        store.record_plans(later(1), plans).await.unwrap(),
+        [Recorded::Done]
+    );
     assert_eq!(store.append(large).await.unwrap(), Appended::Stored);
     let done = crate::store::conformance::result(
         &claim,
