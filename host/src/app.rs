@@ -16,8 +16,8 @@ use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
-use crate::store::sqlite::{self, SqliteStore};
 use crate::store::Store;
+use crate::store::sqlite::{self, SqliteStore};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
@@ -150,14 +150,19 @@ impl App {
             metrics: metrics.clone(),
             shares: std::thread::available_parallelism().map_or(1, usize::from),
         });
-        let ingest = Arc::new(ingest_stage(&config, &store, &clock, &entropy, route_bell, &metrics));
+        let ingest =
+            Arc::new(ingest_stage(&config, &store, &clock, &entropy, route_bell, &metrics));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
         tasks.spawn(Kind::Worker, "route", router.run(tasks.clone(), workers_stop));
         if let Some(listener) = admin_listener {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
             tasks.spawn(Kind::Serve, "admin", serve);
         }
-        tasks.spawn(Kind::Serve, "ingest", ingest::serve(listener, ingest, tasks.clone(), ingest_stop));
+        tasks.spawn(
+            Kind::Serve,
+            "ingest",
+            ingest::serve(listener, ingest, tasks.clone(), ingest_stop),
+        );
         health.set_ready(true);
         let grace = config.deliver.grace;
         Ok(Self {
@@ -189,7 +194,10 @@ impl App {
         }
         self.stop_workers.stop();
         if !self.tasks.idle(Kind::Attempt, self.grace).await {
-            warn!(attempts = self.tasks.running(Kind::Attempt), "attempts cut off, they are made again");
+            warn!(
+                attempts = self.tasks.running(Kind::Attempt),
+                "attempts cut off, they are made again"
+            );
             self.tasks.abort_attempts();
         }
         if !self.tasks.idle(Kind::Worker, WORKERS_GRACE).await {

@@ -106,7 +106,10 @@ pub struct Ingest {
 
 impl Ingest {
     /// Puts the parts together.
-    #[expect(clippy::too_many_arguments, reason = "called once, by app.rs; a struct would say it all twice")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "called once, by app.rs; a struct would say it all twice"
+    )]
     pub fn new(
         options: Options,
         verifier: Verifier,

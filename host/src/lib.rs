@@ -5,17 +5,17 @@
 //! [`store`], never in a call. Around them: [`plugin`] is the sandbox, [`app`] wires once, [`tasks`] spawns and stops,
 //! [`config`] reads what was typed, [`cli`] is the command line, [`admin`] is what an operator looks at.
 
-pub mod ingest;
-pub mod route;
-pub mod deliver;
-pub mod store;
-pub mod plugin;
 pub mod admin;
-pub mod cli;
-pub mod config;
-pub mod metrics;
-pub mod log;
-pub mod tasks;
-pub mod clock;
-pub mod entropy;
 pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod deliver;
+pub mod entropy;
+pub mod ingest;
+pub mod log;
+pub mod metrics;
+pub mod plugin;
+pub mod route;
+pub mod store;
+pub mod tasks;

@@ -16,7 +16,9 @@ pub enum Format {
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("--log {filter:?} is not a filter, for example info or info,livekit_webhook::deliver=debug")]
+#[error(
+    "--log {filter:?} is not a filter, for example info or info,livekit_webhook::deliver=debug"
+)]
 pub struct Error {
     filter: String,
     source: tracing_subscriber::filter::ParseError,

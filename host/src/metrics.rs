@@ -3,8 +3,8 @@
 //! Labels come from closed sets or from the configuration, never from a stranger: an event type that LiveKit is not
 //! known to send counts as `other`.
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;

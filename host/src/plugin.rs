@@ -47,13 +47,8 @@ pub enum Interface {
 
 impl Interface {
     /// All, in the order of a call.
-    pub const ALL: [Self; 5] = [
-        Self::Filter,
-        Self::Transform,
-        Self::Route,
-        Self::Enrich,
-        Self::Action,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Filter, Self::Transform, Self::Route, Self::Enrich, Self::Action];
 
     /// As in the contract.
     pub fn as_str(self) -> &'static str {

@@ -79,10 +79,7 @@ impl Router {
     ///
     /// # Errors
     /// The store's. The claims then end with their lease, or are retried by the next round.
-    async fn round(
-        self: &Arc<Self>,
-        tasks: &Tasks,
-    ) -> Result<usize, crate::store::Error> {
+    async fn round(self: &Arc<Self>, tasks: &Tasks) -> Result<usize, crate::store::Error> {
         let now = self.clock.now();
         let claims = self.store.claim_unplanned(now, LEASE_MS, ROUND_EVENTS_MAX).await?;
         if claims.is_empty() {
@@ -105,7 +102,11 @@ impl Router {
     }
 
     /// Plans side by side: plugins are CPU work, so each core gets a share.
-    async fn plan_all(self: &Arc<Self>, claims: Vec<Claim<StoredEvent>>, tasks: &Tasks) -> Vec<Plan> {
+    async fn plan_all(
+        self: &Arc<Self>,
+        claims: Vec<Claim<StoredEvent>>,
+        tasks: &Tasks,
+    ) -> Vec<Plan> {
         let count = claims.len();
         let share = count.div_ceil(self.shares.max(1));
         if count <= share || !self.routing.has_plugins() {
@@ -153,7 +154,10 @@ impl Router {
                     debug!(event_id = %plan.event, deliveries = deliveries.len(), note, "planned");
                     for delivery in deliveries {
                         let endpoint = delivery.endpoint.clone();
-                        self.metrics.planned.get_or_create(&crate::metrics::EndpointLabel { endpoint }).inc();
+                        self.metrics
+                            .planned
+                            .get_or_create(&crate::metrics::EndpointLabel { endpoint })
+                            .inc();
                     }
                 }
                 PlanNext::Again { at, note } => {

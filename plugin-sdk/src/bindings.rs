@@ -45,27 +45,11 @@ macro_rules! interface {
     };
 }
 
-interface!(
-    filter,
-    "livekit-webhook:plugin/filter-plugin",
-    "export_filter"
-);
-interface!(
-    transform,
-    "livekit-webhook:plugin/transform-plugin",
-    "export_transform"
-);
+interface!(filter, "livekit-webhook:plugin/filter-plugin", "export_filter");
+interface!(transform, "livekit-webhook:plugin/transform-plugin", "export_transform");
 interface!(route, "livekit-webhook:plugin/route-plugin", "export_route");
-interface!(
-    enrich,
-    "livekit-webhook:plugin/enrich-plugin",
-    "export_enrich"
-);
-interface!(
-    action,
-    "livekit-webhook:plugin/action-plugin",
-    "export_action"
-);
+interface!(enrich, "livekit-webhook:plugin/enrich-plugin", "export_enrich");
+interface!(action, "livekit-webhook:plugin/action-plugin", "export_action");
 
 pub mod lifecycle {
     wit_bindgen::generate!({

@@ -67,14 +67,7 @@ impl Event {
 
     fn new(origin: Origin) -> Self {
         let (body, value, view) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self {
-            origin,
-            body,
-            value,
-            view,
-            kind: None,
-            attributes: Vec::new(),
-        }
+        Self { origin, body, value, view, kind: None, attributes: Vec::new() }
     }
 
     /// The gateway's id of this event. In a native test LiveKit's own.
@@ -111,13 +104,8 @@ impl Event {
             #[cfg(target_arch = "wasm32")]
             Origin::Host(event) => event.created_at_ms(),
             Origin::Body => {
-                let seconds = self
-                    .view()
-                    .and_then(wire::Event::created_at_s)
-                    .unwrap_or_default();
-                u64::try_from(seconds)
-                    .unwrap_or_default()
-                    .saturating_mul(1000)
+                let seconds = self.view().and_then(wire::Event::created_at_s).unwrap_or_default();
+                u64::try_from(seconds).unwrap_or_default().saturating_mul(1000)
             }
         }
     }
@@ -171,8 +159,7 @@ impl Event {
 
     /// The whole body, parsed once. `null` when an earlier plugin left something that is not JSON.
     pub fn value(&self) -> &Value {
-        self.value
-            .get_or_init(|| serde_json::from_slice(self.json()).unwrap_or_default())
+        self.value.get_or_init(|| serde_json::from_slice(self.json()).unwrap_or_default())
     }
 
     /// One value of the body by its JSON pointer, such as `/room/name`.
@@ -248,17 +235,8 @@ impl Event {
 impl From<Event> for Draft {
     fn from(event: Event) -> Self {
         event.json();
-        let Event {
-            body,
-            kind,
-            attributes,
-            ..
-        } = event;
-        Self {
-            kind,
-            body: body.into_inner().unwrap_or_default(),
-            attributes,
-        }
+        let Event { body, kind, attributes, .. } = event;
+        Self { kind, body: body.into_inner().unwrap_or_default(), attributes }
     }
 }
 
@@ -282,10 +260,7 @@ pub fn from_host(lent: &host::Event) -> Event {
     // Lending through a Rust reference would put a lifetime on `Event` and so into every plugin's
     // signature. The handle is a number the engine checks at each use: one kept past its call
     // traps, and is never another event's.
-    #[expect(
-        unsafe_code,
-        reason = "the handle is not dropped twice: this copy never is"
-    )]
+    #[expect(unsafe_code, reason = "the handle is not dropped twice: this copy never is")]
     let event = unsafe { host::Event::from_handle(lent.handle()) };
     Event::new(Origin::Host(ManuallyDrop::new(event)))
 }
@@ -296,18 +271,8 @@ mod contract {
     use crate::Failure;
 
     impl From<Draft> for host::Draft {
-        fn from(
-            Draft {
-                kind,
-                body,
-                attributes,
-            }: Draft,
-        ) -> Self {
-            Self {
-                kind,
-                body,
-                attributes,
-            }
+        fn from(Draft { kind, body, attributes }: Draft) -> Self {
+            Self { kind, body, attributes }
         }
     }
 

@@ -124,10 +124,7 @@ impl<T: IntoDestinations, E: Into<Failure>> IntoDestinations for Result<T, E> {
 fn pairs<K: Into<String>, V: Into<String>>(
     pairs: impl IntoIterator<Item = (K, V)>,
 ) -> Vec<(String, String)> {
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.into(), value.into()))
-        .collect()
+    pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 impl<K: Into<String>, V: Into<String>> IntoAttributes for Option<(K, V)> {

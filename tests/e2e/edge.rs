@@ -32,10 +32,7 @@ struct Edge {
 impl Edge {
     fn start(setup: &Setup) -> Result<Self> {
         let host = Upstream::start()?;
-        Ok(Self {
-            envoy: Envoy::start(setup, host.address())?,
-            host,
-        })
+        Ok(Self { envoy: Envoy::start(setup, host.address())?, host })
     }
 
     fn shipped() -> Result<Self> {
@@ -72,10 +69,7 @@ fn token_made(ago_s: i64, body: &[u8]) -> String {
 fn wait_until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     while !is_so()? {
-        ensure!(
-            started.elapsed() < Duration::from_secs(10),
-            "waited in vain: {what}"
-        );
+        ensure!(started.elapsed() < Duration::from_secs(10), "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())

@@ -18,39 +18,18 @@ const BODY: &str = r#"{"event":"room_started","id":"EV_1","room":{"name":"r"}}"#
 
 /// Where LiveKit's Rust receiver judges a line otherwise than we do, and why we do not follow it.
 const DIFFERENCES: [(&str, &str); 14] = [
-    (
-        "ok/header-extra-members",
-        "it refuses unknown JOSE members that are no strings",
-    ),
-    (
-        "ok/future-enum-name",
-        "it refuses enum names newer than it is",
-    ),
-    (
-        "ok/future-enum-number",
-        "it refuses enum numbers newer than it is",
-    ),
+    ("ok/header-extra-members", "it refuses unknown JOSE members that are no strings"),
+    ("ok/future-enum-name", "it refuses enum names newer than it is"),
+    ("ok/future-enum-number", "it refuses enum numbers newer than it is"),
     ("ok/alt-nulls", "it refuses `null` strings"),
-    (
-        "bad/config-empty-secret",
-        "it verifies with an empty secret",
-    ),
+    ("bad/config-empty-secret", "it verifies with an empty secret"),
     ("bad/crit-unknown-string", "it never looks at `crit`"),
     ("bad/duplicate-header-first-good", "it sees one value only"),
-    (
-        "malformed/deep-nesting",
-        "it has no limit in members it skips",
-    ),
+    ("malformed/deep-nesting", "it has no limit in members it skips"),
     ("malformed/no-event", "it takes an event without a name"),
     ("malformed/empty-object", "it takes an event without a name"),
-    (
-        "partial/int32-overflow",
-        "it wants every known field to fit",
-    ),
-    (
-        "partial/createdAt-text",
-        "it wants every known field to fit",
-    ),
+    ("partial/int32-overflow", "it wants every known field to fit"),
+    ("partial/createdAt-text", "it wants every known field to fit"),
     ("partial/enum-bool", "it wants every known field to fit"),
     ("partial/both-spellings", "it wants one spelling of a field"),
 ];
@@ -63,12 +42,7 @@ fn native_and_wasm_agree_on_every_vector() {
     for vector in &vectors {
         let native = judge::native(vector);
         assert_eq!(wasm.judge(vector).unwrap(), native, "{}", vector.name);
-        assert_eq!(
-            matches!(native, Verdict::Accept(_)),
-            vector.accept,
-            "{}",
-            vector.name
-        );
+        assert_eq!(matches!(native, Verdict::Accept(_)), vector.accept, "{}", vector.name);
     }
 }
 
@@ -87,27 +61,15 @@ fn livekit_accepts(vector: &Vector) -> bool {
 #[test]
 fn we_differ_from_livekits_receiver_only_where_listed() {
     let mut differences = Vec::new();
-    for vector in judge::vectors()
-        .unwrap()
-        .iter()
-        .filter(|vector| !vector.time_sensitive)
-    {
-        assert_eq!(
-            livekit_accepts(vector),
-            vector.rust_accepts,
-            "{}",
-            vector.name
-        );
+    for vector in judge::vectors().unwrap().iter().filter(|vector| !vector.time_sensitive) {
+        assert_eq!(livekit_accepts(vector), vector.rust_accepts, "{}", vector.name);
         let ours = matches!(judge::native(vector), Verdict::Accept(_));
         if ours != vector.rust_accepts {
             differences.push(vector.name.clone());
         }
     }
     differences.sort();
-    let mut listed: Vec<_> = DIFFERENCES
-        .iter()
-        .map(|(name, _)| (*name).to_owned())
-        .collect();
+    let mut listed: Vec<_> = DIFFERENCES.iter().map(|(name, _)| (*name).to_owned()).collect();
     listed.sort();
     assert_eq!(differences, listed);
 }
@@ -123,9 +85,7 @@ fn what_livekit_signs_we_accept() {
     let mut keys = KeyRing::new();
     keys.insert(KEY, SECRET.as_bytes()).unwrap();
     let verifier = Verifier::new(keys, Rules::default());
-    let verified = verifier
-        .verify([token.as_bytes()], BODY.as_bytes(), now_s())
-        .unwrap();
+    let verified = verifier.verify([token.as_bytes()], BODY.as_bytes(), now_s()).unwrap();
     assert_eq!(verified.api_key, KEY);
 }
 
@@ -133,10 +93,7 @@ fn what_livekit_signs_we_accept() {
 fn what_we_sign_livekit_accepts() {
     let token = sign::authorization(KEY, SECRET.as_bytes(), BODY.as_bytes(), now_s());
     let receiver = WebhookReceiver::new(TokenVerifier::with_api_key(KEY, SECRET));
-    assert_eq!(
-        receiver.receive(BODY, &token).unwrap().event,
-        "room_started"
-    );
+    assert_eq!(receiver.receive(BODY, &token).unwrap().event, "room_started");
     assert!(receiver.receive(&BODY.replace('r', "s"), &token).is_err());
 }
 

@@ -45,10 +45,7 @@ pub struct Envoy {
 impl Setup {
     /// The shipped configuration with these keys.
     pub fn with_keys(keys: &str) -> Self {
-        Self {
-            keys: Some(keys.to_owned()),
-            ..Self::default()
-        }
+        Self { keys: Some(keys.to_owned()), ..Self::default() }
     }
 
     /// With this JSON for the filter.
@@ -70,11 +67,7 @@ impl Setup {
         let mut yaml =
             std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
         let host = "address: 127.0.0.1, port_value: 8080".to_owned();
-        let own = format!(
-            "address: {}, port_value: {}",
-            upstream.ip(),
-            upstream.port()
-        );
+        let own = format!("address: {}, port_value: {}", upstream.ip(), upstream.port());
         let mut edits = vec![
             (host, own),
             ("port_value: 10000".to_owned(), "port_value: 0".to_owned()),
@@ -106,10 +99,7 @@ impl Envoy {
     /// When a part is missing, or Envoy ends or does not serve in time; with the end of its log.
     pub fn start(setup: &Setup, upstream: SocketAddr) -> Result<Self> {
         let filter = root().join("target/wasm/filter.wasm");
-        ensure!(
-            filter.is_file(),
-            "{filter:?} is missing: run tests/setup/guests"
-        );
+        ensure!(filter.is_file(), "{filter:?} is missing: run tests/setup/guests");
         let folder = TempDir::new()?;
         let (yaml, admin_file) = (folder.path().join("edge.yaml"), folder.path().join("admin"));
         std::fs::write(&yaml, setup.yaml(upstream)?)?;
@@ -130,12 +120,7 @@ impl Envoy {
             .stderr(log);
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let child = command.spawn().context("starting envoy")?;
-        let mut envoy = Self {
-            child,
-            folder,
-            listener: nowhere,
-            admin: nowhere,
-        };
+        let mut envoy = Self { child, folder, listener: nowhere, admin: nowhere };
         envoy.wait_ready(&admin_file)?;
         Ok(envoy)
     }
@@ -151,12 +136,8 @@ impl Envoy {
     /// When the admin page does not answer.
     pub fn stat(&self, name: &str) -> Result<u64> {
         let page = self.admin(&format!("/stats?filter=^{name}$"))?;
-        let found = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        found.map_or(Ok(0), |number| {
-            number.trim().parse().context("a stat that is no number")
-        })
+        let found = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        found.map_or(Ok(0), |number| number.trim().parse().context("a stat that is no number"))
     }
 
     /// A counter of the filter.
@@ -174,10 +155,7 @@ impl Envoy {
     pub fn admin(&self, path: &str) -> Result<String> {
         let mut stream = TcpStream::connect_timeout(&self.admin, ADMIN_MAX)?;
         stream.set_read_timeout(Some(ADMIN_MAX))?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n"
-        )?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
@@ -208,20 +186,14 @@ impl Envoy {
             }
             std::thread::sleep(POLL);
         }
-        bail!(
-            "envoy does not serve after {READY_MAX:?}:\n{}",
-            tail(&self.log())
-        )
+        bail!("envoy does not serve after {READY_MAX:?}:\n{}", tail(&self.log()))
     }
 
     /// The listener's address, once Envoy is live.
     fn find_listener(&self) -> Option<SocketAddr> {
-        self.admin("/ready")
-            .ok()
-            .filter(|page| page.contains("LIVE"))?;
+        self.admin("/ready").ok().filter(|page| page.contains("LIVE"))?;
         let page = self.admin("/listeners").ok()?;
-        page.lines()
-            .find_map(|line| line.strip_prefix("livekit-webhook::")?.trim().parse().ok())
+        page.lines().find_map(|line| line.strip_prefix("livekit-webhook::")?.trim().parse().ok())
     }
 }
 
@@ -240,9 +212,8 @@ pub fn root() -> PathBuf {
 
 /// The binary that `tests/setup/envoy` finds or installs.
 fn binary() -> Result<PathBuf> {
-    let output = Command::new(root().join("tests/setup/envoy"))
-        .output()
-        .context("tests/setup/envoy")?;
+    let output =
+        Command::new(root().join("tests/setup/envoy")).output().context("tests/setup/envoy")?;
     ensure!(
         output.status.success(),
         "tests/setup/envoy: {}",
@@ -259,8 +230,5 @@ fn read(path: &Path) -> String {
 
 fn tail(log: &str) -> String {
     let lines: Vec<_> = log.lines().collect();
-    lines
-        .get(lines.len().saturating_sub(LOG_LINES)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(LOG_LINES)..).unwrap_or_default().join("\n")
 }

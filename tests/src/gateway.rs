@@ -4,10 +4,7 @@
 //! and says so. Every gateway listens on a free port, which it tells in its log; the folder outlives a restart, so that
 //! a killed gateway can be started again on the same store.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a fixture's tasks end with its runtime"
-)]
+#![expect(clippy::disallowed_methods, reason = "a fixture's tasks end with its runtime")]
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -109,11 +106,9 @@ impl Setup {
             quoted(&variable),
         );
         self.environment.push((variable, secret.to_owned()));
-        let authority = url
-            .strip_prefix("http://127.0.0.1:")
-            .and_then(|rest| rest.split('/').next());
-        self.ports
-            .extend(authority.and_then(|port| port.parse::<u16>().ok()));
+        let authority =
+            url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.split('/').next());
+        self.ports.extend(authority.and_then(|port| port.parse::<u16>().ok()));
         self
     }
 
@@ -166,13 +161,9 @@ impl Setup {
             let allow = format!("{{ cidr = \"127.0.0.1/32\", ports = {ports:?} }}");
             let _ = write!(toml, "[deliver]\nallow = [{allow}]\n\n");
         }
-        for part in [
-            &self.sources,
-            &self.plugins,
-            &self.endpoints,
-            &self.subscriptions,
-            &self.extra,
-        ] {
+        for part in
+            [&self.sources, &self.plugins, &self.endpoints, &self.subscriptions, &self.extra]
+        {
             toml.push_str(part);
         }
         toml
@@ -193,10 +184,7 @@ impl Gateway {
     /// When there is no binary, or it does not listen within `bound`; says what it logged.
     pub async fn start(setup: &Setup, bound: Duration) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        std::fs::write(
-            folder.path().join("gateway.toml"),
-            setup.to_toml(folder.path()),
-        )?;
+        std::fs::write(folder.path().join("gateway.toml"), setup.to_toml(folder.path()))?;
         let mut gateway = Self {
             folder,
             environment: setup.environment.clone(),
@@ -317,10 +305,7 @@ impl Gateway {
 /// The binary beside the test executable.
 fn binary() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let folder = test
-        .parent()
-        .and_then(Path::parent)
-        .context("no folder above the test")?;
+    let folder = test.parent().and_then(Path::parent).context("no folder above the test")?;
     let binary = folder.join(format!("livekit-webhook{}", std::env::consts::EXE_SUFFIX));
     anyhow::ensure!(
         binary.is_file(),

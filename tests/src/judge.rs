@@ -63,9 +63,7 @@ pub struct WasmJudge {
 pub fn vectors() -> Result<Vec<Vector>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/livekit-webhooks.jsonl");
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let lines = text
-        .lines()
-        .map(|line| Vector::parse(&serde_json::from_str(line)?));
+    let lines = text.lines().map(|line| Vector::parse(&serde_json::from_str(line)?));
     lines.collect()
 }
 
@@ -87,9 +85,7 @@ pub fn native(vector: &Vector) -> Verdict {
 
 /// Where `make guests` puts a guest.
 pub fn guest(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../target/wasm")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm").join(name)
 }
 
 /// wasmtime has an error type of its own, which the standard trait cannot carry.
@@ -105,18 +101,11 @@ impl Vector {
             let text = line[member].as_str().map(str::to_owned);
             text.with_context(|| format!("a vector without `{member}`"))
         };
-        let headers = line["headers"]
-            .as_array()
-            .context("a vector without `headers`")?;
+        let headers = line["headers"].as_array().context("a vector without `headers`")?;
         let named = |header: &&Value| {
-            header[0]
-                .as_str()
-                .is_some_and(|name| name.eq_ignore_ascii_case("authorization"))
+            header[0].as_str().is_some_and(|name| name.eq_ignore_ascii_case("authorization"))
         };
-        let values = headers
-            .iter()
-            .filter(named)
-            .map(|header| header[1].as_str());
+        let values = headers.iter().filter(named).map(|header| header[1].as_str());
         let values: Option<Vec<_>> = values.map(|value| value.map(str::to_owned)).collect();
         Ok(Self {
             name: text("name")?,
@@ -124,10 +113,7 @@ impl Vector {
             secret: text("secret")?,
             now_s: line["now"].as_i64().context("a vector without `now`")?,
             authorization: values.context("a header value that is no string")?,
-            body: STANDARD
-                .decode(text("body_base64")?)
-                .ok()
-                .context("a body that is no base64")?,
+            body: STANDARD.decode(text("body_base64")?).ok().context("a body that is no base64")?,
             accept: text("expected")? == "accept",
             rust_accepts: line["verdicts"]["rust"] == "accept",
             time_sensitive: line["time_sensitive"] == true,
@@ -137,15 +123,8 @@ impl Vector {
     /// The form of the judge's ABI.
     fn request(&self) -> Result<Vec<u8>> {
         let now_s = self.now_s.to_le_bytes();
-        let fixed = [
-            self.api_key.as_bytes(),
-            self.secret.as_bytes(),
-            &now_s,
-            &self.body,
-        ];
-        let fields = fixed
-            .into_iter()
-            .chain(self.authorization.iter().map(String::as_bytes));
+        let fixed = [self.api_key.as_bytes(), self.secret.as_bytes(), &now_s, &self.body];
+        let fields = fixed.into_iter().chain(self.authorization.iter().map(String::as_bytes));
         let mut request = Vec::new();
         for field in fields {
             request.extend_from_slice(&u32::try_from(field.len())?.to_le_bytes());
@@ -171,21 +150,13 @@ impl WasmJudge {
         let module = Module::from_file(&engine, &path).map_err(ours)?;
         let mut store = Store::new(&engine, ());
         let instance = Instance::new(&mut store, &module, &[]).map_err(ours)?;
-        let memory = instance
-            .get_memory(&mut store, "memory")
-            .context("no memory")?;
+        let memory = instance.get_memory(&mut store, "memory").context("no memory")?;
         Ok(Self {
             memory,
-            request: instance
-                .get_typed_func(&mut store, "request")
-                .map_err(ours)?,
+            request: instance.get_typed_func(&mut store, "request").map_err(ours)?,
             judge: instance.get_typed_func(&mut store, "judge").map_err(ours)?,
-            reason: instance
-                .get_typed_func(&mut store, "reason")
-                .map_err(ours)?,
-            reason_len: instance
-                .get_typed_func(&mut store, "reason_len")
-                .map_err(ours)?,
+            reason: instance.get_typed_func(&mut store, "reason").map_err(ours)?,
+            reason_len: instance.get_typed_func(&mut store, "reason_len").map_err(ours)?,
             store,
         })
     }
@@ -196,12 +167,8 @@ impl WasmJudge {
     /// When the module traps, or cannot read the request.
     pub fn judge(&mut self, vector: &Vector) -> Result<Verdict> {
         let request = vector.request()?;
-        let at = self
-            .request
-            .call(&mut self.store, u32::try_from(request.len())?)
-            .map_err(ours)?;
-        self.memory
-            .write(&mut self.store, usize::try_from(at)?, &request)?;
+        let at = self.request.call(&mut self.store, u32::try_from(request.len())?).map_err(ours)?;
+        self.memory.write(&mut self.store, usize::try_from(at)?, &request)?;
         let verdict = self.judge.call(&mut self.store, ()).map_err(ours)?;
         let at = usize::try_from(self.reason.call(&mut self.store, ()).map_err(ours)?)?;
         let length = usize::try_from(self.reason_len.call(&mut self.store, ()).map_err(ours)?)?;

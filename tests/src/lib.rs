@@ -2,8 +2,8 @@
 
 pub mod bench;
 pub mod envoy;
-pub mod upstream;
-pub mod judge;
 pub mod gateway;
+pub mod judge;
 pub mod livekit;
 pub mod receiver;
+pub mod upstream;

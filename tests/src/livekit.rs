@@ -110,10 +110,7 @@ impl Sender {
     /// # Errors
     /// When a URL cannot be read, or `factor` is not between 0 and 1.
     pub fn new(urls: &[&str], api_key: &str, secret: &str, factor: f64) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            factor > 0.0 && factor <= 1.0,
-            "the factor must be over 0 and at most 1"
-        );
+        anyhow::ensure!(factor > 0.0 && factor <= 1.0, "the factor must be over 0 and at most 1");
         let urls: Result<_, _> = urls.iter().map(|url| url.parse()).collect();
         let shared = Shared {
             urls: urls.context("a URL to send to")?,
@@ -126,10 +123,7 @@ impl Sender {
             reports: Mutex::default(),
             reported: Notify::new(),
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-            tasks: Mutex::default(),
-        })
+        Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
     }
 
     /// Queues an event for every URL and returns at once, as LiveKit's does. At the first full queue it stops: the URLs
@@ -142,8 +136,7 @@ impl Sender {
             let queue = queues.entry((key.clone(), url)).or_default();
             if queue.waiting.len() >= DEPTH_MAX {
                 drop(queues);
-                self.shared
-                    .report(&key, url, body, Vec::new(), Fate::DroppedByDepth);
+                self.shared.report(&key, url, body, Vec::new(), Fate::DroppedByDepth);
                 return;
             }
             queue.waiting.push_back((body.clone(), Instant::now()));
@@ -227,11 +220,7 @@ impl Shared {
                 Ok(status) => retried(*status),
                 Err(_) => true,
             };
-            attempts.push(Attempt {
-                outcome,
-                authorization: token.clone(),
-                at,
-            });
+            attempts.push(Attempt { outcome, authorization: token.clone(), at });
             if !again {
                 return (attempts, Fate::Delivered);
             }
@@ -266,10 +255,8 @@ impl Shared {
             let (parts, incoming) = self.client.request(request).await?.into_parts();
             // Go reads what is left, so that the connection can be used again.
             incoming.collect().await?;
-            let location = parts
-                .headers
-                .get(header::LOCATION)
-                .filter(|_| parts.status.is_redirection());
+            let location =
+                parts.headers.get(header::LOCATION).filter(|_| parts.status.is_redirection());
             match (parts.status.as_u16(), location) {
                 (301..=303, Some(location)) => {
                     (url, method, body) = (resolve(&url, location)?, Method::GET, Bytes::new());
@@ -292,13 +279,7 @@ impl Shared {
 
     fn report(&self, key: &str, url: usize, body: Bytes, attempts: Vec<Attempt>, fate: Fate) {
         let url = self.urls.get(url).map(Uri::to_string).unwrap_or_default();
-        lock(&self.reports).push(Report {
-            body,
-            url,
-            key: key.to_owned(),
-            attempts,
-            fate,
-        });
+        lock(&self.reports).push(Report { body, url, key: key.to_owned(), attempts, fate });
         self.reported.notify_waiters();
     }
 }
@@ -331,11 +312,7 @@ pub fn event_key(body: &[u8]) -> String {
     ];
     for (object, member) in places {
         if let Some(object) = event.get(object) {
-            return object
-                .get(member)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
+            return object.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
         }
     }
     "default".to_owned()

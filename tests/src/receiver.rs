@@ -3,10 +3,7 @@
 //! Each request takes the next answer of the script; when the script is over, the standing answer. Requests are kept
 //! before they are answered, so a request that is never answered can be waited for, too.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a fixture's tasks end with its runtime"
-)]
+#![expect(clippy::disallowed_methods, reason = "a fixture's tasks end with its runtime")]
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -89,12 +86,7 @@ impl Answer {
     /// When it is not a status.
     pub fn status(status: u16) -> anyhow::Result<Self> {
         let status = StatusCode::from_u16(status)?;
-        Ok(Self::Reply {
-            status,
-            headers: Vec::new(),
-            body: Bytes::new(),
-            delay: Duration::ZERO,
-        })
+        Ok(Self::Reply { status, headers: Vec::new(), body: Bytes::new(), delay: Duration::ZERO })
     }
 
     /// With one more header; no change to an answer that is none.
@@ -133,9 +125,7 @@ impl Receiver {
     /// # Errors
     /// When there is no free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("a free port")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("a free port")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             script: Mutex::default(),
@@ -146,11 +136,7 @@ impl Receiver {
             started: Instant::now(),
         });
         let accepting = tokio::spawn(accept(listener, shared.clone())).abort_handle();
-        Ok(Self {
-            address,
-            shared,
-            accepting,
-        })
+        Ok(Self { address, shared, accepting })
     }
 
     /// Where it listens.
@@ -196,11 +182,7 @@ impl Receiver {
         };
         let in_time = timeout(bound, enough).await.is_ok();
         let seen = self.seen();
-        anyhow::ensure!(
-            in_time,
-            "{} of {count} requests within {bound:?}",
-            seen.len()
-        );
+        anyhow::ensure!(in_time, "{} of {count} requests within {bound:?}", seen.len());
         Ok(seen)
     }
 }
@@ -238,10 +220,7 @@ impl Shared {
         let (parts, body) = request.into_parts();
         let body = Limited::new(body, BODY_BYTES_MAX).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-        let path = parts
-            .uri
-            .path_and_query()
-            .map_or_else(String::new, ToString::to_string);
+        let path = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
         let answer = {
             // One lock over both, so that the n-th request kept gets the n-th answer.
             let mut seen = lock(&self.seen);
@@ -257,12 +236,7 @@ impl Shared {
         };
         self.arrived.notify_waiters();
         match answer {
-            Answer::Reply {
-                status,
-                headers,
-                body,
-                delay,
-            } => {
+            Answer::Reply { status, headers, body, delay } => {
                 tokio::time::sleep(delay).await;
                 let mut response = Response::builder().status(status);
                 for (name, value) in headers {

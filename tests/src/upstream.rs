@@ -55,8 +55,7 @@ impl Received {
             let colon = line.iter().position(|byte| *byte == b':')?;
             let (own, value) = line.split_at_checked(colon)?;
             let value = value.strip_prefix(b":")?.trim_ascii();
-            own.eq_ignore_ascii_case(name.as_bytes())
-                .then(|| value.to_vec())
+            own.eq_ignore_ascii_case(name.as_bytes()).then(|| value.to_vec())
         };
         lines.filter_map(value).collect()
     }
@@ -65,9 +64,7 @@ impl Received {
     pub fn only(&self, name: &str) -> Option<String> {
         let mut values = self.header(name);
         let value = values.pop()?;
-        values
-            .is_empty()
-            .then(|| String::from_utf8_lossy(&value).into_owned())
+        values.is_empty().then(|| String::from_utf8_lossy(&value).into_owned())
     }
 }
 
@@ -129,10 +126,7 @@ impl Upstream {
             }
             std::thread::sleep(POLL);
         }
-        bail!(
-            "expected {count} requests upstream, saw {}",
-            self.requests().len()
-        )
+        bail!("expected {count} requests upstream, saw {}", self.requests().len())
     }
 }
 
@@ -164,10 +158,7 @@ impl Seen {
             while let Some((request, bytes)) = parse(&pending) {
                 pending.drain(..bytes);
                 self.with(|log| log.requests.push(request));
-                if stream
-                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                    .is_err()
-                {
+                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
                     return;
                 }
             }
@@ -179,20 +170,13 @@ impl Seen {
 fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
     let head_bytes = find(bytes, b"\r\n\r\n")?;
     let (head, rest) = (bytes.get(..head_bytes)?, bytes.get(head_bytes + 4..)?);
-    let mut request = Received {
-        head: head.to_vec(),
-        body: Vec::new(),
-    };
+    let mut request = Received { head: head.to_vec(), body: Vec::new() };
     let body_bytes = if request.only("transfer-encoding").as_deref() == Some("chunked") {
         let (body, used) = chunks(rest)?;
         request.body = body;
         used
     } else {
-        let length = request
-            .only("content-length")
-            .unwrap_or_default()
-            .parse()
-            .unwrap_or(0);
+        let length = request.only("content-length").unwrap_or_default().parse().unwrap_or(0);
         request.body = rest.get(..length)?.to_vec();
         length
     };

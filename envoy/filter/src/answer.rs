@@ -125,10 +125,7 @@ impl Refusal {
             ("cache-control", "no-store".to_owned()),
         ];
         match status {
-            401 => headers.push((
-                "www-authenticate",
-                format!("LiveKit-Webhook error=\"{code}\""),
-            )),
+            401 => headers.push(("www-authenticate", format!("LiveKit-Webhook error=\"{code}\""))),
             405 => headers.push(("allow", "POST".to_owned())),
             503 => headers.push(("retry-after", "1".to_owned())),
             _ => {}

@@ -121,11 +121,7 @@ impl Decision {
         match judge_head(policy, head, now_s) {
             Ok(token) => {
                 self.state = State::Reading(Box::new(token));
-                if policy.hold_headers {
-                    Action::Hold
-                } else {
-                    Action::Continue
-                }
+                if policy.hold_headers { Action::Hold } else { Action::Continue }
             }
             Err(refusal) => self.refuse(refusal),
         }
@@ -160,14 +156,8 @@ impl Decision {
             return self.refuse(Refusal::Token(rejection));
         }
         let envelope = Envelope::parse(body).ok();
-        let filtered = envelope
-            .as_ref()
-            .is_some_and(|e| !policy.events.wants(&e.event));
-        let facts = Box::new(Facts {
-            api_key: token.api_key,
-            envelope,
-            filtered,
-        });
+        let filtered = envelope.as_ref().is_some_and(|e| !policy.events.wants(&e.event));
+        let facts = Box::new(Facts { api_key: token.api_key, envelope, filtered });
         if filtered && policy.events.on_filtered == OnFiltered::Ack {
             return Action::Ack(facts);
         }
@@ -210,17 +200,10 @@ fn judge_head(policy: &Policy, head: &Head<'_>, now_s: i64) -> Result<Token, Ref
     if head.method != b"POST" {
         return Err(Refusal::Method);
     }
-    if head
-        .content_encoding
-        .iter()
-        .any(|value| !value.eq_ignore_ascii_case(b"identity"))
-    {
+    if head.content_encoding.iter().any(|value| !value.eq_ignore_ascii_case(b"identity")) {
         return Err(Refusal::ContentEncoding);
     }
-    if head
-        .content_length
-        .is_some_and(|value| exceeds(value, policy.body_bytes_max))
-    {
+    if head.content_length.is_some_and(|value| exceeds(value, policy.body_bytes_max)) {
         return Err(Refusal::BodyTooLarge);
     }
     let authorization = head.authorization.iter().copied();

@@ -35,10 +35,6 @@ pub fn variables() -> Vec<String> {
     if status != 0 {
         return Vec::new();
     }
-    let texts = texts
-        .split(|byte| *byte == 0)
-        .filter(|text| !text.is_empty());
-    texts
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .collect()
+    let texts = texts.split(|byte| *byte == 0).filter(|text| !text.is_empty());
+    texts.map(|text| String::from_utf8_lossy(text).into_owned()).collect()
 }

@@ -57,10 +57,7 @@ pub fn write_pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
 
 /// The verdict headers for `facts`: name and value, to be set, never added.
 pub fn verdict(prefix: &str, facts: &Facts) -> Vec<(String, String)> {
-    let mut headers = vec![
-        ("verified", Some("1".to_owned())),
-        ("key", encode(&facts.api_key)),
-    ];
+    let mut headers = vec![("verified", Some("1".to_owned())), ("key", encode(&facts.api_key))];
     if let Some(envelope) = &facts.envelope {
         headers.push(("event", encode(&envelope.event)));
         headers.push(("event-id", envelope.id.as_deref().and_then(encode)));

@@ -170,11 +170,7 @@ pub fn set(name: &str, value: &str) -> bool {
 
 /// Answers the request here.
 pub fn send(answer: &Answer) -> bool {
-    let lines: Vec<_> = answer
-        .headers
-        .iter()
-        .map(|(name, value)| (*name, &**value))
-        .collect();
+    let lines: Vec<_> = answer.headers.iter().map(|(name, value)| (*name, &**value)).collect();
     let list = headers::write_pairs(&lines);
     // SAFETY: see `log`.
     let status = unsafe {

@@ -17,9 +17,8 @@ impl Metrics {
     /// Defines them all. `None`: the host has no counters to give.
     pub fn define() -> Option<Self> {
         let counter = |name: &str| hostcalls::define_counter(&format!("livekit_webhook.{name}"));
-        let rejected = CODES
-            .into_iter()
-            .map(|code| Some((code, counter(&format!("rejected.{code}"))?)));
+        let rejected =
+            CODES.into_iter().map(|code| Some((code, counter(&format!("rejected.{code}"))?)));
         Some(Self {
             requests: counter("requests")?,
             accepted: counter("accepted")?,

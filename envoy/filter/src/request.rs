@@ -83,12 +83,7 @@ impl Drop for Request {
 impl Request {
     /// A stream has begun. `shared` is absent when the plugin has no configuration.
     pub fn new(context_id: u32, shared: Option<Rc<Shared>>) -> Self {
-        Self {
-            context_id,
-            shared,
-            decision: Decision::default(),
-            body_bytes: 0,
-        }
+        Self { context_id, shared, decision: Decision::default(), body_bytes: 0 }
     }
 
     /// A callback after the head: the flag for holding it works.
@@ -195,10 +190,7 @@ fn strip(map: Map, prefix: &str) {
         return;
     };
     let lines = headers::parse_pairs(&list).unwrap_or_default();
-    for (name, _) in lines
-        .iter()
-        .filter(|(name, _)| name.starts_with(prefix.as_bytes()))
-    {
+    for (name, _) in lines.iter().filter(|(name, _)| name.starts_with(prefix.as_bytes())) {
         hostcalls::remove(map, name);
     }
 }

@@ -97,17 +97,9 @@ impl RootContext for Root {
 }
 
 fn configure() -> Result<Shared, Vec<Problem>> {
-    let problem = |key: &str, text: &str| {
-        vec![Problem {
-            key: key.into(),
-            text: text.into(),
-        }]
-    };
+    let problem = |key: &str, text: &str| vec![Problem { key: key.into(), text: text.into() }];
     if !self_test::passes() {
-        return Err(problem(
-            "self-test",
-            "this build of the filter misjudges a known request",
-        ));
+        return Err(problem("self-test", "this build of the filter misjudges a known request"));
     }
     let settings = Settings::parse(&hostcalls::configuration())?;
     let variables = environ::variables();
@@ -132,16 +124,10 @@ fn configure() -> Result<Shared, Vec<Problem>> {
     }
     let metrics = Metrics::define().ok_or_else(|| problem("metrics", "cannot be defined"))?;
     if settings.hold_headers && !hostcalls::tick_every(TICK_MS) {
-        hostcalls::log(
-            Level::Warn,
-            "livekit-webhook: no tick: held requests are not watched",
-        );
+        hostcalls::log(Level::Warn, "livekit-webhook: no tick: held requests are not watched");
     }
     let api_keys = keys.api_keys().count();
-    hostcalls::log(
-        Level::Info,
-        &format!("livekit-webhook: configured with {api_keys} keys"),
-    );
+    hostcalls::log(Level::Info, &format!("livekit-webhook: configured with {api_keys} keys"));
     Ok(Shared {
         policy: settings.policy(keys),
         header_prefix: settings.header_prefix,

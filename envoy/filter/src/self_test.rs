@@ -34,11 +34,7 @@ pub fn passes() -> bool {
         verifier: Verifier::new(keys, Rules::default()),
         body_bytes_max: 1_024,
         hold_headers: true,
-        events: Events {
-            include: vec![every],
-            exclude: Vec::new(),
-            on_filtered: OnFiltered::Ack,
-        },
+        events: Events { include: vec![every], exclude: Vec::new(), on_filtered: OnFiltered::Ack },
     };
     // Each forgery is well formed, so that only the check it is meant for can refuse it.
     let mut other_body = BODY.to_vec();
@@ -59,11 +55,7 @@ pub fn passes() -> bool {
 
 fn judge(policy: &Policy, token: &[u8], body: &[u8]) -> Action {
     let mut decision = Decision::default();
-    let head = Head {
-        method: b"POST",
-        authorization: vec![token],
-        ..Head::default()
-    };
+    let head = Head { method: b"POST", authorization: vec![token], ..Head::default() };
     match decision.head(policy, &head, NOW_S) {
         Action::Hold => decision.end(policy, body),
         action => action,

@@ -69,45 +69,28 @@ impl Settings {
             [] => Value::Object(Map::new()),
             json => serde_json::from_slice(json).map_err(|error| {
                 let text = format!("must be JSON in a StringValue: {error}");
-                vec![Problem {
-                    key: "configuration".to_owned(),
-                    text,
-                }]
+                vec![Problem { key: "configuration".to_owned(), text }]
             })?,
         };
         let Value::Object(members) = root else {
             let text = "must be a JSON object".to_owned();
-            return Err(vec![Problem {
-                key: "configuration".to_owned(),
-                text,
-            }]);
+            return Err(vec![Problem { key: "configuration".to_owned(), text }]);
         };
         let mut problems = Vec::new();
         let settings = Self::read(members, &mut problems);
-        if problems.is_empty() {
-            Ok(settings)
-        } else {
-            Err(problems)
-        }
+        if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
     fn read(members: Map<String, Value>, problems: &mut Vec<Problem>) -> Self {
-        let mut root = Section {
-            path: "",
-            members,
-            problems,
-        };
+        let mut root = Section { path: "", members, problems };
         root.choice("mode", &[("enforce", ())]);
         let rules = Rules {
             leeway_s: root.u32("leeway_s", 60, 0..=300),
             token_age_max_s: root.u32("token_age_max_s", 0, 0..=86_400),
             accept_bearer_prefix: root.bool("accept_bearer_prefix", false),
         };
-        let body_bytes_max = root.number(
-            "body_bytes_max",
-            BODY_BYTES_MAX_DEFAULT,
-            1_024..=64 * 1024 * 1024,
-        );
+        let body_bytes_max =
+            root.number("body_bytes_max", BODY_BYTES_MAX_DEFAULT, 1_024..=64 * 1024 * 1024);
         let hold_headers = root.bool("hold_headers", true);
 
         let mut keys = root.section("keys");
@@ -118,10 +101,7 @@ impl Settings {
         let include = events.globs("include", &["*"], 1);
         let exclude = events.globs("exclude", &[], 0);
         let on_filtered = events
-            .choice(
-                "on_filtered",
-                &[("ack", OnFiltered::Ack), ("pass", OnFiltered::Pass)],
-            )
+            .choice("on_filtered", &[("ack", OnFiltered::Ack), ("pass", OnFiltered::Pass)])
             .unwrap_or(OnFiltered::Ack);
         events.finish();
 
@@ -136,11 +116,7 @@ impl Settings {
             rules,
             body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
             hold_headers,
-            events: Events {
-                include,
-                exclude,
-                on_filtered,
-            },
+            events: Events { include, exclude, on_filtered },
             header_prefix,
             strip_authorization,
         }
@@ -159,10 +135,7 @@ impl Settings {
             match KeyRing::from_livekit_keys(&text) {
                 Ok(_) => all = all + &text + "\n",
                 Err(error) => {
-                    problems.push(Problem {
-                        key: format!("${name}"),
-                        text: error.to_string(),
-                    });
+                    problems.push(Problem { key: format!("${name}"), text: error.to_string() });
                 }
             }
         }
@@ -170,10 +143,7 @@ impl Settings {
             return Err(problems);
         }
         KeyRing::from_livekit_keys(&all).map_err(|error| {
-            vec![Problem {
-                key: "keys.env".to_owned(),
-                text: format!("all together: {error}"),
-            }]
+            vec![Problem { key: "keys.env".to_owned(), text: format!("all together: {error}") }]
         })
     }
 
@@ -192,19 +162,12 @@ impl Settings {
 
 impl Section<'_> {
     fn key(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     fn problem(&mut self, name: &str, text: impl Into<String>) {
         let key = self.key(name);
-        self.problems.push(Problem {
-            key,
-            text: text.into(),
-        });
+        self.problems.push(Problem { key, text: text.into() });
     }
 
     fn section(&mut self, name: &'static str) -> Section<'_> {
@@ -216,11 +179,7 @@ impl Section<'_> {
                 Map::new()
             }
         };
-        Section {
-            path: name,
-            members,
-            problems: self.problems,
-        }
+        Section { path: name, members, problems: self.problems }
     }
 
     fn bool(&mut self, name: &str, default: bool) -> bool {
@@ -256,14 +215,9 @@ impl Section<'_> {
 
     fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.members.remove(name)?;
-        let found = choices
-            .iter()
-            .find(|(word, _)| value.as_str() == Some(word));
+        let found = choices.iter().find(|(word, _)| value.as_str() == Some(word));
         if found.is_none() {
-            let words: Vec<_> = choices
-                .iter()
-                .map(|(word, _)| format!("{word:?}"))
-                .collect();
+            let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
             self.problem(name, format!("must be {}", words.join(" or ")));
         }
         found.map(|(_, choice)| *choice)
@@ -274,23 +228,14 @@ impl Section<'_> {
         let Some(value) = self.members.remove(name) else {
             return default();
         };
-        let strings = value
-            .as_array()
-            .filter(|list| (min..=LIST_MAX).contains(&list.len()));
+        let strings = value.as_array().filter(|list| (min..=LIST_MAX).contains(&list.len()));
         let strings = strings.and_then(|list| {
             list.iter()
-                .map(|item| {
-                    item.as_str()
-                        .filter(|text| !text.is_empty())
-                        .map(str::to_owned)
-                })
+                .map(|item| item.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
                 .collect()
         });
         strings.unwrap_or_else(|| {
-            self.problem(
-                name,
-                format!("must be a list of {min} to {LIST_MAX} non-empty strings"),
-            );
+            self.problem(name, format!("must be a list of {min} to {LIST_MAX} non-empty strings"));
             default()
         })
     }
@@ -315,9 +260,7 @@ impl Section<'_> {
             (4..=32).contains(&text.len())
                 && text.starts_with("x-")
                 && text.ends_with('-')
-                && text
-                    .bytes()
-                    .all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit())
+                && text.bytes().all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit())
         };
         match value.as_str().filter(right) {
             Some(text) => text.to_owned(),
@@ -329,21 +272,10 @@ impl Section<'_> {
     }
 
     fn finish(self) {
-        let Self {
-            path,
-            members,
-            problems,
-        } = self;
+        let Self { path, members, problems } = self;
         for name in members.keys() {
-            let key = if path.is_empty() {
-                name.clone()
-            } else {
-                format!("{path}.{name}")
-            };
-            problems.push(Problem {
-                key,
-                text: "is not a known field".to_owned(),
-            });
+            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            problems.push(Problem { key, text: "is not a known field".to_owned() });
         }
     }
 }

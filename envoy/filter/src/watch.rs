@@ -47,12 +47,8 @@ impl Watch {
     /// Those that have waited too long at `now_ms`. Each is named once.
     pub fn overdue(&mut self, now_ms: u64) -> Vec<u32> {
         let late = |since: &u64| now_ms.saturating_sub(*since) >= WAIT_MAX_MS;
-        let overdue: Vec<u32> = self
-            .since_ms
-            .iter()
-            .filter(|(_, since)| late(since))
-            .map(|(id, _)| *id)
-            .collect();
+        let overdue: Vec<u32> =
+            self.since_ms.iter().filter(|(_, since)| late(since)).map(|(id, _)| *id).collect();
         self.since_ms.retain(|_, since| !late(since));
         overdue
     }

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 /// Options of `check`.
 #[derive(clap::Args)]
-#[command(after_help = "Exit codes: 0 all is well, 64 something is wrong with the configuration or a plugin.")]
+#[command(
+    after_help = "Exit codes: 0 all is well, 64 something is wrong with the configuration or a plugin."
+)]
 pub struct Options {
     /// The configuration file
     #[arg(long, value_name = "FILE", env = "LIVEKIT_WEBHOOK_CONFIG")]

@@ -81,20 +81,13 @@ async fn read_secret(file: &Path) -> anyhow::Result<Vec<u8>> {
         .await
         .with_context(|| format!("cannot read the secret file {}", file.display()))?;
     if bytes.len() > SECRET_BYTES_MAX {
-        bail!(
-            "{} has {} bytes, no secret is that long",
-            file.display(),
-            bytes.len()
-        );
+        bail!("{} has {} bytes, no secret is that long", file.display(), bytes.len());
     }
     Ok(without_line_end(&bytes).to_vec())
 }
 
 fn without_line_end(bytes: &[u8]) -> &[u8] {
-    bytes
-        .strip_suffix(b"\r\n")
-        .or_else(|| bytes.strip_suffix(b"\n"))
-        .unwrap_or(bytes)
+    bytes.strip_suffix(b"\r\n").or_else(|| bytes.strip_suffix(b"\n")).unwrap_or(bytes)
 }
 
 // === impl KeyPair ===
@@ -102,10 +95,7 @@ fn without_line_end(bytes: &[u8]) -> &[u8] {
 impl KeyPair {
     /// What `livekit-server --dev` signs with.
     pub fn dev() -> Self {
-        Self {
-            api_key: DEV_API_KEY.to_owned(),
-            secret: DEV_SECRET.to_vec(),
-        }
+        Self { api_key: DEV_API_KEY.to_owned(), secret: DEV_SECRET.to_vec() }
     }
 }
 

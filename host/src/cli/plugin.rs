@@ -69,9 +69,7 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
                 writeln!(out, "--config is not JSON: {error}")?;
                 return Ok(ExitCode::from(USAGE));
             }
-            let report = check::report(bytes, config)
-                .await
-                .context("starting the engine")?;
+            let report = check::report(bytes, config).await.context("starting the engine")?;
             report.print(json, out)
         }
     }

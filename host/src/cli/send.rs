@@ -66,10 +66,7 @@ pub struct Options {
     /// Participant of the event
     #[arg(long, value_name = "NAME", default_value = "alice", value_parser = parse_name)]
     pub identity: String,
-    #[expect(
-        missing_docs,
-        reason = "a text here would replace the command's description"
-    )]
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
     #[command(flatten)]
     pub credentials: Credentials,
     /// Id of the event, the same for all of --count; by default each has one of its own
@@ -111,22 +108,14 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
     };
     let posts = options.to.is_some() && !options.print;
     if pair.is_none() && posts {
-        writeln!(
-            out,
-            "note: signed with devkey/secret, the pair of `livekit-server --dev`"
-        )?;
+        writeln!(out, "note: signed with devkey/secret, the pair of `livekit-server --dev`")?;
     }
     let pair = pair.unwrap_or_else(KeyPair::dev);
     let file = match &options.body {
         Some(path) => Some(read_body(path)?),
         None => None,
     };
-    let maker = Maker {
-        options: &options,
-        pair,
-        file,
-        entropy: Entropy::system()?,
-    };
+    let maker = Maker { options: &options, pair, file, entropy: Entropy::system()? };
     match options.to.clone() {
         Some(url) if posts => send_all(&maker, url, out).await,
         url => print(&maker, url, out),
@@ -152,11 +141,7 @@ impl Maker<'_> {
             return Signed::new(&kind, id, body.clone(), &self.pair, now_s);
         }
         let kind = self.options.event.as_deref().unwrap_or_default();
-        let event_id = self
-            .options
-            .id
-            .clone()
-            .unwrap_or_else(|| self.event_id(number));
+        let event_id = self.options.id.clone().unwrap_or_else(|| self.event_id(number));
         let sample = sample::Sample {
             room: &self.options.room,
             identity: &self.options.identity,
@@ -187,21 +172,10 @@ fn print(maker: &Maker<'_>, url: Option<Uri>, out: &mut dyn Write) -> anyhow::Re
         signed.write_http(&url, out)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let file = maker
-        .options
-        .body
-        .as_ref()
-        .map(|path| path.to_string_lossy());
-    writeln!(
-        out,
-        "# Valid for 5 minutes. To send it from here: add --to {url}"
-    )?;
+    let file = maker.options.body.as_ref().map(|path| path.to_string_lossy());
+    writeln!(out, "# Valid for 5 minutes. To send it from here: add --to {url}")?;
     if !event_type::is_known(&signed.kind) && file.is_none() {
-        writeln!(
-            out,
-            "# `{}` is not an event LiveKit sends today.",
-            signed.kind
-        )?;
+        writeln!(out, "# `{}` is not an event LiveKit sends today.", signed.kind)?;
     }
     signed.write_curl(&url, file.as_deref(), out)?;
     Ok(ExitCode::SUCCESS)
@@ -235,22 +209,10 @@ async fn send_all(maker: &Maker<'_>, url: Uri, out: &mut dyn Write) -> anyhow::R
     }
     if options.count > 1 {
         let seconds = started.elapsed().as_secs_f64();
-        let parts: Vec<_> = tally
-            .iter()
-            .map(|(what, n)| format!("{n} × {what}"))
-            .collect();
-        writeln!(
-            out,
-            "{} sent in {seconds:.2} s: {}",
-            options.count,
-            parts.join(", ")
-        )?;
+        let parts: Vec<_> = tally.iter().map(|(what, n)| format!("{n} × {what}")).collect();
+        writeln!(out, "{} sent in {seconds:.2} s: {}", options.count, parts.join(", "))?;
     }
-    Ok(if all_delivered {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if all_delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One request at length.
@@ -271,18 +233,9 @@ fn tell(
             return Ok(());
         }
     };
-    writeln!(
-        out,
-        "{} after {} ms",
-        answer.status,
-        answer.elapsed.as_millis()
-    )?;
+    writeln!(out, "{} after {} ms", answer.status, answer.elapsed.as_millis())?;
     if let Some(value) = answer.headers.get(hyper::header::RETRY_AFTER) {
-        writeln!(
-            out,
-            "Retry-After: {}",
-            String::from_utf8_lossy(value.as_bytes())
-        )?;
+        writeln!(out, "Retry-After: {}", String::from_utf8_lossy(value.as_bytes()))?;
     }
     if answer.headers.contains_key(hyper::header::CONTENT_ENCODING) {
         writeln!(out, "({} bytes, compressed)", answer.body.len())?;
@@ -290,20 +243,13 @@ fn tell(
         writeln!(out, "{}", printable(&answer.body))?;
     }
     if answer.truncated {
-        writeln!(
-            out,
-            "(more than {} bytes, the rest was not read)",
-            post::RESPONSE_BYTES_MAX
-        )?;
+        writeln!(out, "(more than {} bytes, the rest was not read)", post::RESPONSE_BYTES_MAX)?;
     }
     writeln!(out, "{}", Fate::of(answer.status.as_u16()).explain())?;
     if matches!(answer.status.as_u16(), 429 | 503)
         && answer.headers.contains_key(hyper::header::RETRY_AFTER)
     {
-        writeln!(
-            out,
-            "LiveKit obeys this Retry-After without a limit, and the room waits."
-        )?;
+        writeln!(out, "LiveKit obeys this Retry-After without a limit, and the room waits.")?;
     }
     Ok(())
 }
@@ -329,11 +275,7 @@ fn tell_short(
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let safe = |c: char| {
-        if c.is_control() && c != '\n' && c != '\t' {
-            '\u{fffd}'
-        } else {
-            c
-        }
+        if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }
     };
     text.trim_end().chars().map(safe).collect()
 }
@@ -343,16 +285,13 @@ fn read_body(path: &std::path::Path) -> anyhow::Result<Bytes> {
     let mut body = Vec::new();
     if path.as_os_str() == "-" {
         let mut stdin = std::io::stdin().lock().take(BODY_BYTES_MAX + 1);
-        stdin
-            .read_to_end(&mut body)
-            .context("cannot read standard input")?;
+        stdin.read_to_end(&mut body).context("cannot read standard input")?;
     } else {
         let file = std::fs::File::open(path);
         let mut file = file
             .with_context(|| format!("cannot open {}", path.display()))?
             .take(BODY_BYTES_MAX + 1);
-        file.read_to_end(&mut body)
-            .with_context(|| path.display().to_string())?;
+        file.read_to_end(&mut body).with_context(|| path.display().to_string())?;
     }
     let over = u64::try_from(body.len()).unwrap_or(u64::MAX) > BODY_BYTES_MAX;
     anyhow::ensure!(!over, "the body has more than {BODY_BYTES_MAX} bytes");

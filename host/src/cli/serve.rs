@@ -62,4 +62,3 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     Ok(ExitCode::SUCCESS)
 }
-

@@ -58,23 +58,14 @@ pub struct Options {
     /// Judge every line of a file of vectors, each with its own key and time
     #[arg(long, value_name = "FILE", conflicts_with_all = ["headers", "body"])]
     pub vectors: Option<PathBuf>,
-    #[expect(
-        missing_docs,
-        reason = "a text here would replace the command's description"
-    )]
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
     #[command(flatten)]
     pub credentials: Credentials,
     /// Keys in LiveKit's own form, `key: secret` a line; LIVEKIT_KEYS is read too
     #[arg(long, value_name = "FILE")]
     pub keys: Option<PathBuf>,
     /// Only through the environment, as for livekit-server.
-    #[arg(
-        long,
-        env = "LIVEKIT_KEYS",
-        hide = true,
-        hide_env_values = true,
-        value_name = "KEYS"
-    )]
+    #[arg(long, env = "LIVEKIT_KEYS", hide = true, hide_env_values = true, value_name = "KEYS")]
     pub livekit_keys: Option<String>,
     /// Judge at this time instead of now: unix seconds or 2026-11-23T12:00:00Z
     #[arg(long, value_name = "TIME", value_parser = instant::parse)]
@@ -101,10 +92,7 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
         (Some(request), _, _) => Capture::parse(&read(request)?),
         (None, Some(headers), Some(body)) => Capture::from_parts(&read(headers)?, read(body)?),
         _ => {
-            return usage(
-                out,
-                "give --request FILE, or --headers and --body, or --vectors",
-            );
+            return usage(out, "give --request FILE, or --headers and --body, or --vectors");
         }
     };
     let capture = match capture {
@@ -118,11 +106,7 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
     } else {
         report.write(out)?;
     }
-    Ok(if report.accepted() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.accepted() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn usage(out: &mut dyn Write, text: &str) -> anyhow::Result<ExitCode> {
@@ -149,9 +133,7 @@ async fn pairs(options: &Options) -> anyhow::Result<Vec<KeyPair>> {
 /// The ring decides what is well formed; it does not give secrets back, so the text is read once more.
 fn split_keys(text: &str) -> anyhow::Result<Vec<KeyPair>> {
     KeyRing::from_livekit_keys(text)?;
-    let pairs = text
-        .split(['\n', ','])
-        .filter_map(|entry| entry.split_once(':'));
+    let pairs = text.split(['\n', ',']).filter_map(|entry| entry.split_once(':'));
     Ok(pairs
         .map(|(key, secret)| KeyPair {
             api_key: key.trim().to_owned(),
@@ -174,21 +156,14 @@ fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if file.as_os_str() == "-" {
         let mut stdin = std::io::stdin().lock().take(FILE_BYTES_MAX + 1);
-        stdin
-            .read_to_end(&mut bytes)
-            .context("cannot read standard input")?;
+        stdin.read_to_end(&mut bytes).context("cannot read standard input")?;
     } else {
         let open = std::fs::File::open(file);
         let open = open.with_context(|| format!("cannot open {}", file.display()))?;
         let mut open = open.take(FILE_BYTES_MAX + 1);
-        open.read_to_end(&mut bytes)
-            .with_context(|| file.display().to_string())?;
+        open.read_to_end(&mut bytes).with_context(|| file.display().to_string())?;
     }
     let over = u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_BYTES_MAX;
-    anyhow::ensure!(
-        !over,
-        "{} has more than {FILE_BYTES_MAX} bytes",
-        file.display()
-    );
+    anyhow::ensure!(!over, "{} has more than {FILE_BYTES_MAX} bytes", file.display());
     Ok(bytes)
 }

@@ -5,7 +5,8 @@
 /// # Errors
 /// With what would be right.
 pub fn parse_ms(text: &str) -> Result<i64, String> {
-    let wrong = || format!("{text:?}: expected a whole number and a unit, such as 250ms, 5s, 30m, 2h, 1d");
+    let wrong =
+        || format!("{text:?}: expected a whole number and a unit, such as 250ms, 5s, 30m, 2h, 1d");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
     let unit_ms = match unit {

@@ -102,7 +102,8 @@ fn policy(section: &mut Section) -> Option<Policy> {
 }
 
 fn schedule(section: &mut Section, max_age_ms: Option<i64>) -> Option<Schedule> {
-    let hint = "expected \"default\", \"realtime\" or a list of waits such as [\"0s\", \"5s\", \"5m\"]";
+    let hint =
+        "expected \"default\", \"realtime\" or a list of waits such as [\"0s\", \"5s\", \"5m\"]";
     let preset = match section.value("retry") {
         None => Schedule::preset("default"),
         Some(Value::String(name)) => Schedule::preset(&name),
@@ -119,11 +120,7 @@ fn schedule(section: &mut Section, max_age_ms: Option<i64>) -> Option<Schedule> 
     }
 }
 
-fn own_schedule(
-    section: &Section,
-    steps: Vec<Value>,
-    max_age_ms: Option<i64>,
-) -> Option<Schedule> {
+fn own_schedule(section: &Section, steps: Vec<Value>, max_age_ms: Option<i64>) -> Option<Schedule> {
     let mut steps_ms = Vec::with_capacity(steps.len());
     for (index, step) in steps.iter().enumerate() {
         let parsed = match step {
@@ -187,9 +184,7 @@ fn standard(section: &mut Section, context: &Context<'_>) -> Option<Signing> {
 fn standard_secret(section: &mut Section, context: &Context<'_>) -> Option<StandardSecret> {
     let secret = secret::take(section, context.folder, context.environment)?;
     let text = std::str::from_utf8(secret.reveal()).unwrap_or_default();
-    StandardSecret::parse(text)
-        .map_err(|error| section.problem("secret", error))
-        .ok()
+    StandardSecret::parse(text).map_err(|error| section.problem("secret", error)).ok()
 }
 
 fn livekit(section: &mut Section, context: &Context<'_>) -> Option<Signing> {
@@ -215,7 +210,5 @@ fn hmac(section: &mut Section, context: &Context<'_>) -> Option<Signing> {
 
 fn plain_secret(section: &mut Section, context: &Context<'_>) -> Option<Secret> {
     let secret = secret::take(section, context.folder, context.environment)?;
-    Secret::new(secret.reveal().to_vec())
-        .map_err(|error| section.problem("secret", error))
-        .ok()
+    Secret::new(secret.reveal().to_vec()).map_err(|error| section.problem("secret", error)).ok()
 }

@@ -27,11 +27,7 @@ const LISTEN_DEFAULT: SocketAddr =
 const MIB: i64 = 1024 * 1024;
 
 /// See [`Config::parse`].
-pub fn parse(
-    text: &str,
-    folder: &Path,
-    environment: &Environment,
-) -> Result<Config, Vec<Problem>> {
+pub fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Config, Vec<Problem>> {
     let members = match text.parse::<toml::Table>() {
         Ok(members) => members,
         Err(error) => {
@@ -110,7 +106,8 @@ fn store(mut section: Section, folder: &Path) -> Store {
     let path = match url.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() => folder.join(path),
         _ => {
-            section.problem("url", "expected sqlite: and a path, such as sqlite:livekit-webhook.db");
+            section
+                .problem("url", "expected sqlite: and a path, such as sqlite:livekit-webhook.db");
             PathBuf::new()
         }
     };
@@ -208,9 +205,8 @@ fn plugins(root: &mut Section, folder: &Path) -> Vec<Named<Plugin>> {
             section.problem("file", format_args!("there is no file {}", file.display()));
         }
         let config = section.value("config").unwrap_or(toml::Value::Table(toml::Table::new()));
-        let config = serde_json::to_string(&config)
-            .map_err(|error| section.problem("config", error))
-            .ok();
+        let config =
+            serde_json::to_string(&config).map_err(|error| section.problem("config", error)).ok();
         let on_error = match section.string("on_error").as_deref() {
             None => None,
             Some("fail") => Some(OnError::Fail),
@@ -238,7 +234,8 @@ fn limits(section: &mut Section) -> Option<Limits> {
         None => return Some(limits),
         Some(toml::Value::Table(given)) => given,
         Some(_) => {
-            section.problem("limits", "expected a table, for example limits = { cpu_pure_ms = 100 }");
+            section
+                .problem("limits", "expected a table, for example limits = { cpu_pure_ms = 100 }");
             return None;
         }
     };

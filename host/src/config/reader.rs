@@ -122,10 +122,8 @@ impl Section {
             Some(Value::Integer(value)) => {
                 let (least, most) = (range.start(), range.end());
                 let key = self.key(key);
-                self.problems.add(
-                    format!("{key} = {value}"),
-                    format_args!("must be {least} to {most}"),
-                );
+                self.problems
+                    .add(format!("{key} = {value}"), format_args!("must be {least} to {most}"));
                 default
             }
             Some(other) => self.wrong_type(key, "a whole number", &other).unwrap_or(default),

@@ -83,7 +83,9 @@ impl Deliverer {
                 let error = (!(200..300).contains(&status)).then(|| format!("status {status}"));
                 (Outcome::Answered { status, retry_after_ms }, address, answered.body_start, error)
             }
-            Err(failure) => (Outcome::Failed(failure.class), None, Bytes::new(), Some(failure.text)),
+            Err(failure) => {
+                (Outcome::Failed(failure.class), None, Bytes::new(), Some(failure.text))
+            }
         };
         let record = AttemptRecord {
             number,
@@ -100,7 +102,10 @@ impl Deliverer {
     fn measure(&self, place: &Place, outcome: &Outcome, next: Next, took: Duration, lag_ms: i64) {
         let endpoint = place.endpoint.name.to_string();
         let result = result_label(outcome);
-        self.metrics.attempts.get_or_create(&AttemptLabel { endpoint: endpoint.clone(), result }).inc();
+        self.metrics
+            .attempts
+            .get_or_create(&AttemptLabel { endpoint: endpoint.clone(), result })
+            .inc();
         let label = EndpointLabel { endpoint };
         self.metrics.attempt_seconds.get_or_create(&label).observe(took.as_secs_f64());
         match next {

@@ -137,7 +137,9 @@ impl Ingest {
         };
         if received.cut {
             warn!(%peer, source = source.name, "the body is over the limit, LiveKit will not send it again");
-            return self.keep(Some(source), "body_too_large", received, now, Answer::TooLarge).await;
+            return self
+                .keep(Some(source), "body_too_large", received, now, Answer::TooLarge)
+                .await;
         }
         let envelope = match Envelope::parse(&received.bytes) {
             Ok(envelope) => envelope,
@@ -171,7 +173,9 @@ impl Ingest {
             kind: envelope.event,
             room: envelope.room_name,
             lane: envelope.lane,
-            created_at: envelope.created_at_s.map(|s| Timestamp::from_millis(s.saturating_mul(1000))),
+            created_at: envelope
+                .created_at_s
+                .map(|s| Timestamp::from_millis(s.saturating_mul(1000))),
             received_at: now,
             api_key: token.api_key,
             body,

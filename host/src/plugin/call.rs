@@ -85,20 +85,15 @@ impl Plugin {
         let runs = AtomicBool::new(false);
         let called = async {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
-            let _instance = self
-                .engine
-                .places()
-                .acquire()
-                .await
-                .map_err(|_| Fault::Unavailable)?;
+            let _instance = self.engine.places().acquire().await.map_err(|_| Fault::Unavailable)?;
             runs.store(true, Ordering::Release);
             self.run(input, started, wall).await
         };
         match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
-            Err(_) if runs.load(Ordering::Acquire) => Err(Fault::DeadlineExceeded {
-                limit_ms: millis(wall),
-            }),
+            Err(_) if runs.load(Ordering::Acquire) => {
+                Err(Fault::DeadlineExceeded { limit_ms: millis(wall) })
+            }
             // It never began, so this says nothing about the plugin.
             Err(_) => Err(Fault::Unavailable),
         }
@@ -136,10 +131,7 @@ impl Plugin {
     ) -> Result<Vec<Output>, Ended> {
         let mut outputs = Vec::new();
         for interface in Interface::ALL {
-            let called = self
-                .exports
-                .call(interface, store, instance, &self.limits)
-                .await?;
+            let called = self.exports.call(interface, store, instance, &self.limits).await?;
             let refused = called == Some(Output::Accept(false));
             outputs.extend(called);
             if refused {
@@ -166,10 +158,7 @@ impl Plugin {
             metrics: self.metrics.clone(),
             stopped: None,
         };
-        (
-            instance::store(&self.engine, state, &self.limits, &meter),
-            meter,
-        )
+        (instance::store(&self.engine, state, &self.limits, &meter), meter)
     }
 
     /// The deadline of a call: the longest its interfaces are given.
@@ -195,19 +184,13 @@ pub(super) fn fault(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         None => {}
     }
     if state.growth.refused() {
-        return Fault::MemoryExceeded {
-            limit_bytes: limits.get(limits::MEMORY_BYTES),
-        };
+        return Fault::MemoryExceeded { limit_bytes: limits.get(limits::MEMORY_BYTES) };
     }
     let max = limits.get(limits::CROSSING_BYTES);
     if trap::is_crossing(error) {
         // The engine stops at the first byte too many and does not say how many there were.
         let what = "bytes to the host, at least";
-        return Fault::OutputExceeded {
-            what,
-            value: max.saturating_add(1),
-            max,
-        };
+        return Fault::OutputExceeded { what, value: max.saturating_add(1), max };
     }
     Fault::Trap(trap::describe(error, state.log.last_words()))
 }

@@ -57,37 +57,18 @@ impl Exports {
             names.iter().any(|name| name.starts_with(&prefix))
         };
         Ok(Self {
-            filter: has("filter")
-                .then(|| filter::GuestIndices::new(pre))
-                .transpose()?,
-            transform: has("transform")
-                .then(|| transform::GuestIndices::new(pre))
-                .transpose()?,
-            route: has("route")
-                .then(|| route::GuestIndices::new(pre))
-                .transpose()?,
-            enrich: has("enrich")
-                .then(|| enrich::GuestIndices::new(pre))
-                .transpose()?,
-            action: has("action")
-                .then(|| action::GuestIndices::new(pre))
-                .transpose()?,
-            lifecycle: has("lifecycle")
-                .then(|| lifecycle::GuestIndices::new(pre))
-                .transpose()?,
+            filter: has("filter").then(|| filter::GuestIndices::new(pre)).transpose()?,
+            transform: has("transform").then(|| transform::GuestIndices::new(pre)).transpose()?,
+            route: has("route").then(|| route::GuestIndices::new(pre)).transpose()?,
+            enrich: has("enrich").then(|| enrich::GuestIndices::new(pre)).transpose()?,
+            action: has("action").then(|| action::GuestIndices::new(pre)).transpose()?,
+            lifecycle: has("lifecycle").then(|| lifecycle::GuestIndices::new(pre)).transpose()?,
         })
     }
 
     /// The interfaces a call uses, in the order it uses them.
     pub fn interfaces(&self) -> Vec<Interface> {
-        let Self {
-            filter,
-            transform,
-            route,
-            enrich,
-            action,
-            lifecycle: _,
-        } = self;
+        let Self { filter, transform, route, enrich, action, lifecycle: _ } = self;
         let there = [
             filter.is_some(),
             transform.is_some(),
@@ -95,11 +76,7 @@ impl Exports {
             enrich.is_some(),
             action.is_some(),
         ];
-        Interface::ALL
-            .into_iter()
-            .zip(there)
-            .filter_map(|(name, is)| is.then_some(name))
-            .collect()
+        Interface::ALL.into_iter().zip(there).filter_map(|(name, is)| is.then_some(name)).collect()
     }
 
     /// Whether a call is given the longer times: it exports `enrich` or `action`.
@@ -190,63 +167,29 @@ impl Exports {
 fn drafts(drafts: Vec<types::Draft>, limits: &Limits) -> Result<Output, Fault> {
     within("a number of drafts", drafts.len(), limits, limits::DRAFTS)?;
     let mut checked = Vec::with_capacity(drafts.len());
-    for types::Draft {
-        kind,
-        body,
-        attributes: added,
-    } in drafts
-    {
+    for types::Draft { kind, body, attributes: added } in drafts {
         within("a body (bytes)", body.len(), limits, limits::BODY_BYTES)?;
         let kind_bytes = kind.as_ref().map_or(0, String::len);
-        within(
-            "a type of event (bytes)",
-            kind_bytes,
-            limits,
-            limits::ATTRIBUTE_BYTES,
-        )?;
+        within("a type of event (bytes)", kind_bytes, limits, limits::ATTRIBUTE_BYTES)?;
         attributes(&added, limits)?;
-        checked.push(Draft {
-            kind,
-            body: Bytes::from(body),
-            attributes: added,
-        });
+        checked.push(Draft { kind, body: Bytes::from(body), attributes: added });
     }
     Ok(Output::Drafts(checked))
 }
 
 fn destinations(names: Vec<String>, limits: &Limits) -> Result<Output, Fault> {
-    within(
-        "a number of destinations",
-        names.len(),
-        limits,
-        limits::DESTINATIONS,
-    )?;
+    within("a number of destinations", names.len(), limits, limits::DESTINATIONS)?;
     for name in &names {
-        within(
-            "a destination (bytes)",
-            name.len(),
-            limits,
-            limits::ATTRIBUTE_BYTES,
-        )?;
+        within("a destination (bytes)", name.len(), limits, limits::ATTRIBUTE_BYTES)?;
     }
     Ok(Output::Destinations(names))
 }
 
 fn attributes(added: &[(String, String)], limits: &Limits) -> Result<(), Fault> {
-    within(
-        "a number of attributes",
-        added.len(),
-        limits,
-        limits::ATTRIBUTES,
-    )?;
+    within("a number of attributes", added.len(), limits, limits::ATTRIBUTES)?;
     for (name, value) in added {
         let bytes = name.len().saturating_add(value.len());
-        within(
-            "an attribute (bytes)",
-            bytes,
-            limits,
-            limits::ATTRIBUTE_BYTES,
-        )?;
+        within("an attribute (bytes)", bytes, limits, limits::ATTRIBUTE_BYTES)?;
     }
     Ok(())
 }
@@ -255,11 +198,7 @@ fn within(what: &'static str, value: usize, limits: &Limits, row: Row) -> Result
     let max = limits.get(row);
     match u64::try_from(value) {
         Ok(value) if value <= max => Ok(()),
-        value => Err(Fault::OutputExceeded {
-            what,
-            value: value.unwrap_or(u64::MAX),
-            max,
-        }),
+        value => Err(Fault::OutputExceeded { what, value: value.unwrap_or(u64::MAX), max }),
     }
 }
 

@@ -106,19 +106,13 @@ impl Engine {
             })
             .map_err(Error::Ticker)?;
         let places = Arc::new(Semaphore::new(INSTANCES_MAX as usize));
-        Ok(Self {
-            inner,
-            places,
-            pooled,
-        })
+        Ok(Self { inner, places, pooled })
     }
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
-            .field("pooled", &self.pooled)
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("pooled", &self.pooled).finish_non_exhaustive()
     }
 }
 

@@ -82,12 +82,7 @@ pub const CORE_INSTANCES_MAX: u32 = 32;
 pub const INSTANCE_BYTES_MAX: usize = 10 * 1024 * 1024;
 
 const fn row(index: usize, name: &'static str, default: u64, cap: u64) -> Row {
-    Row {
-        name,
-        default,
-        cap,
-        index,
-    }
+    Row { name, default, cap, index }
 }
 
 /// The rows an operator may set, in the order of [`Limits::rows`].
@@ -146,9 +141,7 @@ pub enum Error {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            values: ROWS.map(|row| row.default),
-        }
+        Self { values: ROWS.map(|row| row.default) }
     }
 }
 
@@ -159,9 +152,7 @@ impl Limits {
     /// When there is no such row, or the value is not between 1 and its cap.
     pub fn set(&mut self, name: &str, value: u64) -> Result<(), Error> {
         let Some(index) = ROWS.iter().position(|row| row.name == name) else {
-            return Err(Error::Unknown {
-                name: name.to_owned(),
-            });
+            return Err(Error::Unknown { name: name.to_owned() });
         };
         let Row { name, cap, .. } = ROWS[index];
         if value == 0 || value > cap {
@@ -253,9 +244,7 @@ impl wasmtime::ResourceLimiter for Growth {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let summed = self
-            .memory_bytes
-            .saturating_add(desired.saturating_sub(current));
+        let summed = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         if summed > self.memory_bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
             self.refused = true;
             return Ok(false);

@@ -94,11 +94,7 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options {
-        config,
-        limits,
-        on_error,
-    } = options;
+    let Options { config, limits, on_error } = options;
     preamble(&wasm, &limits)?;
     let config = Arc::new(parse_config(config)?);
     let compiler = engine.clone();
@@ -136,10 +132,7 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
     match u64::try_from(wasm.len()) {
         Ok(bytes) if bytes <= max => {}
         bytes => {
-            return Err(Error::TooLarge {
-                bytes: bytes.unwrap_or(u64::MAX),
-                max,
-            });
+            return Err(Error::TooLarge { bytes: bytes.unwrap_or(u64::MAX), max });
         }
     }
     match wasm.strip_prefix(MAGIC) {
@@ -150,11 +143,7 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
 }
 
 fn parse_config(bytes: Bytes) -> Result<Config, Error> {
-    let bytes = if bytes.is_empty() {
-        Bytes::from_static(b"{}")
-    } else {
-        bytes
-    };
+    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
     let value = serde_json::from_slice(&bytes).map_err(Error::ConfigSyntax)?;
     Ok(Config { bytes, value })
 }
@@ -167,9 +156,7 @@ fn link(engine: &Engine, component: &Component) -> Result<(InstancePre<State>, E
     }
     let mut linker = Linker::new(engine.wasmtime());
     convert::link(&mut linker).map_err(Error::OtherContract)?;
-    let pre = linker
-        .instantiate_pre(component)
-        .map_err(Error::OtherContract)?;
+    let pre = linker.instantiate_pre(component).map_err(Error::OtherContract)?;
     let found = Exports::find(&pre, &exports).map_err(Error::OtherContract)?;
     if found.interfaces().is_empty() {
         return Err(Error::NoInterface { exports });
@@ -199,36 +186,23 @@ pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
     let (imports, exports) = names(engine, &component);
     let memory_bytes = component.resources_required().map(|needs| {
         let pages = needs.max_initial_memory_size.unwrap_or_default();
-        u64::from(needs.num_memories)
-            .saturating_mul(pages)
-            .saturating_mul(PAGE_BYTES)
+        u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES)
     });
-    Ok(Inspection {
-        imports,
-        exports,
-        memory_bytes,
-    })
+    Ok(Inspection { imports, exports, memory_bytes })
 }
 
 /// What a component imports and exports, by name.
 fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
     let ty = component.component_type();
-    let imports = ty
-        .imports(engine.wasmtime())
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    let exports = ty
-        .exports(engine.wasmtime())
-        .map(|(name, _)| name.to_owned())
-        .collect();
+    let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
+    let exports = ty.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
     (imports, exports)
 }
 
 /// Whether this host has an import of that name. The linker then decides whether it has that shape.
 fn is_given(import: &str) -> bool {
-    let Some((interface, version)) = import
-        .strip_prefix(PACKAGE)
-        .and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
+    let Some((interface, version)) =
+        import.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
     else {
         return false;
     };
@@ -242,19 +216,12 @@ async fn try_once(plugin: &Plugin) -> Result<(), Error> {
     let answer = meter
         .charge(async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
-            plugin
-                .exports
-                .configure(&mut store, &instance, &plugin.config.bytes)
-                .await
+            plugin.exports.configure(&mut store, &instance, &plugin.config.bytes).await
         })
         .await;
     match answer {
         Ok(Ok(())) => Ok(()),
         Ok(Err(refusal)) => Err(Error::Config(refusal)),
-        Err(error) => Err(Error::Start(call::fault(
-            &error,
-            store.data(),
-            &plugin.limits,
-        ))),
+        Err(error) => Err(Error::Start(call::fault(&error, store.data(), &plugin.limits))),
     }
 }

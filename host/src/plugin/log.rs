@@ -50,11 +50,7 @@ impl Lines {
             }
             let _ = write!(line, " {name}={value:?}");
         }
-        let line = if fields.is_empty() {
-            line
-        } else {
-            escape(&line, self.line_bytes_max)
-        };
+        let line = if fields.is_empty() { line } else { escape(&line, self.line_bytes_max) };
         if self.lines_left == 0 || line.len() > self.bytes_left {
             self.dropped += 1;
             return;
@@ -91,12 +87,7 @@ impl Drop for Lines {
     /// However the call ended, the log tells how many of its lines are missing.
     fn drop(&mut self) {
         if self.dropped > 0 {
-            let Self {
-                plugin,
-                event,
-                dropped,
-                ..
-            } = self;
+            let Self { plugin, event, dropped, .. } = self;
             tracing::warn!(plugin, event, dropped, "plugin wrote more log than it may");
         }
     }
@@ -110,11 +101,7 @@ pub fn escape(text: &str, bytes_max: usize) -> String {
         let hostile = c.is_control()
             || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let width = if hostile {
-            c.escape_default().count()
-        } else {
-            c.len_utf8()
-        };
+        let width = if hostile { c.escape_default().count() } else { c.len_utf8() };
         if out.len() + width > bytes_max {
             break;
         }

@@ -103,9 +103,7 @@ impl Meter {
 
     /// Since the start, plus one, so that it is never 0.
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.0.started.elapsed().as_nanos())
-            .unwrap_or(u64::MAX - 1)
-            .saturating_add(1)
+        u64::try_from(self.0.started.elapsed().as_nanos()).unwrap_or(u64::MAX - 1).saturating_add(1)
     }
 }
 

@@ -74,10 +74,7 @@ impl Metrics {
     /// Everything, sorted by series.
     pub fn snapshot(&self) -> Vec<(Series, Value)> {
         let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        series
-            .iter()
-            .map(|(series, value)| (series.clone(), *value))
-            .collect()
+        series.iter().map(|(series, value)| (series.clone(), *value)).collect()
     }
 
     /// Values that were not taken.
@@ -95,14 +92,9 @@ impl Metrics {
         labels.sort();
         let named = is_name(name)
             && labels.len() <= LABELS_MAX
-            && labels
-                .iter()
-                .all(|(name, value)| is_name(name) && value.len() <= NAME_BYTES_MAX);
+            && labels.iter().all(|(name, value)| is_name(name) && value.len() <= NAME_BYTES_MAX);
         let mut all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let series = Series {
-            name: name.to_owned(),
-            labels,
-        };
+        let series = Series { name: name.to_owned(), labels };
         let taken = named
             && (all.contains_key(&series) || all.len() < SERIES_MAX)
             && change(all.entry(series).or_insert(none));
@@ -115,9 +107,7 @@ impl Metrics {
 fn is_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX
         && name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 #[cfg(test)]

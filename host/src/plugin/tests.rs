@@ -36,29 +36,17 @@ pub(crate) fn component(name: &str) -> Bytes {
 
 fn generous() -> Limits {
     let limits = Limits::default();
-    let limits = limits
-        .with(limits::CPU_PURE_MS, limits::CPU_PURE_MS.cap)
-        .unwrap();
-    let limits = limits
-        .with(limits::CPU_INIT_MS, limits::CPU_INIT_MS.cap)
-        .unwrap();
-    limits
-        .with(limits::WALL_PURE_MS, limits::WALL_PURE_MS.cap)
-        .unwrap()
+    let limits = limits.with(limits::CPU_PURE_MS, limits::CPU_PURE_MS.cap).unwrap();
+    let limits = limits.with(limits::CPU_INIT_MS, limits::CPU_INIT_MS.cap).unwrap();
+    limits.with(limits::WALL_PURE_MS, limits::WALL_PURE_MS.cap).unwrap()
 }
 
 fn options(config: &str, limits: Limits) -> Options {
-    Options {
-        config: Bytes::from(config.to_owned()),
-        limits,
-        on_error: Some(OnError::Fail),
-    }
+    Options { config: Bytes::from(config.to_owned()), limits, on_error: Some(OnError::Fail) }
 }
 
 async fn plugin(name: &str, config: &str, limits: Limits) -> Arc<Plugin> {
-    Plugin::load(&ENGINE, name, component(name), options(config, limits))
-        .await
-        .unwrap()
+    Plugin::load(&ENGINE, name, component(name), options(config, limits)).await.unwrap()
 }
 
 /// An event whose room tells `evil` what to do.
@@ -68,20 +56,14 @@ fn in_room(room: &str) -> Input {
         kind: "room_started".to_owned(),
         attempt: 1,
         room_name: Some(room.to_owned()),
-        body: Bytes::from(format!(
-            r#"{{"event":"room_started","room":{{"name":"{room}"}}}}"#
-        )),
+        body: Bytes::from(format!(r#"{{"event":"room_started","room":{{"name":"{room}"}}}}"#)),
         ..Input::default()
     }
 }
 
 fn with_body(kind: &str, body: &'static str) -> Input {
     let body = Bytes::from_static(body.as_bytes());
-    Input {
-        kind: kind.to_owned(),
-        body,
-        ..in_room("demo-room")
-    }
+    Input { kind: kind.to_owned(), body, ..in_room("demo-room") }
 }
 
 #[track_caller]

@@ -17,15 +17,8 @@ pub fn describe(error: &wasmtime::Error, last_words: Option<&str>) -> String {
         None => error.root_cause().to_string(),
     };
     let kind = kind.trim_start_matches("wasm trap: ").to_owned();
-    let frames = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(frames)
-        .unwrap_or_default();
-    let place = if frames.is_empty() {
-        String::new()
-    } else {
-        format!("; in {frames}")
-    };
+    let frames = error.downcast_ref::<WasmBacktrace>().map(frames).unwrap_or_default();
+    let place = if frames.is_empty() { String::new() } else { format!("; in {frames}") };
     let text = match last_words {
         Some(words) => format!("{words} ({kind}{place})"),
         None => format!("{kind}{place}"),
@@ -38,19 +31,13 @@ pub fn describe(error: &wasmtime::Error, last_words: Option<&str>) -> String {
 /// The engine has no public type for this error, so its first words are compared; a test with a
 /// component that returns too much fails when they change.
 pub fn is_crossing(error: &wasmtime::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .to_string()
-            .starts_with("too much data is being copied")
-    })
+    error.chain().any(|cause| cause.to_string().starts_with("too much data is being copied"))
 }
 
 /// Names of the guest's own functions, as the engine's rendering demangles them.
 fn frames(trace: &WasmBacktrace) -> String {
     let text = trace.to_string();
-    let names = text
-        .lines()
-        .filter_map(|line| line.split_once('!').map(|(_, name)| short(name)));
+    let names = text.lines().filter_map(|line| line.split_once('!').map(|(_, name)| short(name)));
     let own: Vec<_> = names
         .filter(|name| !FRAMES_HIDDEN.iter().any(|hidden| name.starts_with(hidden)))
         .take(FRAMES_SHOWN)

@@ -59,7 +59,12 @@ enum Step {
 const AGAIN_MS: i64 = 1_000;
 
 /// Runs `chain` over `input` for `endpoint`.
-pub async fn run(chain: &[Arc<Plugin>], input: Input, endpoint: &str, metrics: &Metrics) -> Verdict {
+pub async fn run(
+    chain: &[Arc<Plugin>],
+    input: Input,
+    endpoint: &str,
+    metrics: &Metrics,
+) -> Verdict {
     let mut passing = vec![Passing { input, changed: false }];
     let mut note = None;
     for plugin in chain {

@@ -89,7 +89,9 @@ impl Router {
                     }
                 }
                 Verdict::Drop { note } => notes.push(format!("{endpoint}: {note}")),
-                Verdict::Again { after_ms, note } if stored.plan_attempts + 1 < PLAN_ATTEMPTS_MAX => {
+                Verdict::Again { after_ms, note }
+                    if stored.plan_attempts + 1 < PLAN_ATTEMPTS_MAX =>
+                {
                     let at = now.plus_millis(after_ms.clamp(0, PLAN_AGAIN_MS_MAX));
                     return PlanNext::Again { at, note };
                 }

@@ -19,10 +19,7 @@ pub const LEASE_MS: i64 = 30_000;
 pub const WINDOW_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A story: its name, for the message when it fails, and what happens.
-type Story<'a> = (
-    &'static str,
-    std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
-);
+type Story<'a> = (&'static str, std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>>);
 
 /// All stories, each on a store of its own.
 pub async fn run<S: Store>(mut open: impl FnMut() -> S) {
@@ -73,9 +70,7 @@ fn stories(store: &dyn Store) -> Vec<Story<'_>> {
 /// Event number `number`, one millisecond after the one before it.
 pub fn event(number: u32) -> NewEvent {
     let received_at = START.plus_millis(number.into());
-    let body = Bytes::from(format!(
-        "{{\"event\":\"room_started\",\"number\":{number}}}"
-    ));
+    let body = Bytes::from(format!("{{\"event\":\"room_started\",\"number\":{number}}}"));
     NewEvent {
         id: EventId::new(received_at.as_millis(), number.into()),
         source: "prod".to_owned(),
@@ -119,33 +114,20 @@ pub async fn planned(store: &dyn Store, number: u32, deliveries: Vec<NewDelivery
     assert_eq!(store.append(event(number)).await.unwrap(), Appended::Stored);
     let claim = claim_event(store).await;
     let plan = plan(&claim, deliveries);
-    assert_eq!(
-        store.record_plans(START, vec![plan]).await.unwrap(),
-        [Recorded::Done]
-    );
+    assert_eq!(store.record_plans(START, vec![plan]).await.unwrap(), [Recorded::Done]);
 }
 
 /// The one event that waits.
 pub async fn claim_event(store: &dyn Store) -> Claim<StoredEvent> {
-    let mut claims = store
-        .claim_unplanned(later(60_000), LEASE_MS, 10)
-        .await
-        .unwrap();
+    let mut claims = store.claim_unplanned(later(60_000), LEASE_MS, 10).await.unwrap();
     assert_eq!(claims.len(), 1);
     claims.remove(0)
 }
 
 /// A plan for a claimed event.
 pub fn plan(claim: &Claim<StoredEvent>, deliveries: Vec<NewDelivery>) -> Plan {
-    let next = PlanNext::Planned {
-        deliveries,
-        note: None,
-    };
-    Plan {
-        event: claim.item.event.id,
-        fence: claim.fence,
-        next,
-    }
+    let next = PlanNext::Planned { deliveries, note: None };
+    Plan { event: claim.item.event.id, fence: claim.fence, next }
 }
 
 /// Up to `slots` deliveries of `endpoint` that are due at `now`.
@@ -155,20 +137,14 @@ pub async fn claim_due(
     endpoint: &str,
     slots: usize,
 ) -> Vec<Claim<DueDelivery>> {
-    let quota = Quota {
-        endpoint: endpoint.to_owned(),
-        slots,
-    };
+    let quota = Quota { endpoint: endpoint.to_owned(), slots };
     store.claim_due(now, LEASE_MS, vec![quota]).await.unwrap()
 }
 
 /// The result of a claimed delivery's attempt, answered with `status`.
 pub fn result(claim: &Claim<DueDelivery>, status: u16, next: Next) -> AttemptResult {
     let number = claim.item.delivery.attempts + 1;
-    let outcome = Outcome::Answered {
-        status,
-        retry_after_ms: None,
-    };
+    let outcome = Outcome::Answered { status, retry_after_ms: None };
     AttemptResult {
         delivery: claim.item.delivery.id,
         fence: claim.fence,
@@ -195,10 +171,7 @@ pub async fn record(store: &dyn Store, now: Timestamp, result: AttemptResult) ->
 
 /// The delivery as stored.
 pub async fn stored(store: &dyn Store, id: DeliveryId) -> StoredDelivery {
-    let filter = DeliveryFilter {
-        limit: 1_000,
-        ..DeliveryFilter::default()
-    };
+    let filter = DeliveryFilter { limit: 1_000, ..DeliveryFilter::default() };
     let all = store.deliveries(filter).await.unwrap();
     all.into_iter().find(|delivery| delivery.id == id).unwrap()
 }

@@ -28,10 +28,7 @@ struct Lease {
 
 impl<K> Default for Leases<K> {
     fn default() -> Self {
-        Self {
-            by_key: HashMap::new(),
-            by_fence: HashMap::new(),
-        }
+        Self { by_key: HashMap::new(), by_fence: HashMap::new() }
     }
 }
 
@@ -40,18 +37,12 @@ impl<K> Default for Leases<K> {
 impl<K: Copy + Eq + Hash> Leases<K> {
     /// Whether nobody holds it at `now`.
     pub fn is_free(&self, key: K, now: Timestamp) -> bool {
-        self.by_key
-            .get(&key)
-            .is_none_or(|lease| !lease.is_settled && lease.expires_at <= now)
+        self.by_key.get(&key).is_none_or(|lease| !lease.is_settled && lease.expires_at <= now)
     }
 
     /// Gives it to whoever gets `fence`; an older fence on it becomes stale.
     pub fn claim(&mut self, key: K, fence: Fence, expires_at: Timestamp) {
-        let lease = Lease {
-            fence,
-            expires_at,
-            is_settled: false,
-        };
+        let lease = Lease { fence, expires_at, is_settled: false };
         if let Some(old) = self.by_key.insert(key, lease) {
             self.by_fence.remove(&old.fence);
         }
@@ -60,9 +51,7 @@ impl<K: Copy + Eq + Hash> Leases<K> {
 
     /// Whether `fence` is the current one of `key`, without settling it.
     pub fn is_current(&self, key: K, fence: Fence) -> bool {
-        self.by_key
-            .get(&key)
-            .is_some_and(|lease| lease.fence == fence && !lease.is_settled)
+        self.by_key.get(&key).is_some_and(|lease| lease.fence == fence && !lease.is_settled)
     }
 
     /// Keeps everybody off until [`Leases::finish`] or [`Leases::unsettle`]. False when the fence is stale, or when it

@@ -39,10 +39,7 @@ struct Injected;
 impl MemoryStore {
     /// An empty store that looks for the same event key over `dedupe_window_ms`.
     pub fn new(dedupe_window_ms: i64) -> Self {
-        Self {
-            dedupe_window_ms,
-            state: Mutex::default(),
-        }
+        Self { dedupe_window_ms, state: Mutex::default() }
     }
 
     /// The next `count` writes answer [`Error::Unavailable`] and change nothing.
@@ -61,11 +58,7 @@ impl MemoryStore {
 
     fn open(&self) -> Result<MutexGuard<'_, Tables>, Error> {
         let tables = self.tables();
-        if tables.is_closed {
-            Err(Error::Closed)
-        } else {
-            Ok(tables)
-        }
+        if tables.is_closed { Err(Error::Closed) } else { Ok(tables) }
     }
 
     fn write<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> Result<T, Error> {
@@ -93,10 +86,7 @@ fn fits(filter: &DeliveryFilter, delivery: &StoredDelivery) -> bool {
         State::Delivered => Status::Delivered,
         State::Dead(_) => Status::Dead,
     };
-    filter
-        .endpoint
-        .as_ref()
-        .is_none_or(|endpoint| *endpoint == delivery.endpoint)
+    filter.endpoint.as_ref().is_none_or(|endpoint| *endpoint == delivery.endpoint)
         && filter.event.is_none_or(|event| event == delivery.event)
         && filter.status.is_none_or(|wanted| wanted == status)
         && filter.before.is_none_or(|before| delivery.id < before)
@@ -124,12 +114,7 @@ impl Store for MemoryStore {
     }
 
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
-        self.write(|tables| {
-            plans
-                .into_iter()
-                .map(|plan| tables.record_plan(now, plan))
-                .collect()
-        })
+        self.write(|tables| plans.into_iter().map(|plan| tables.record_plan(now, plan)).collect())
     }
 
     async fn claim_due(
@@ -147,10 +132,7 @@ impl Store for MemoryStore {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<Recorded>, Error> {
         self.write(|tables| {
-            results
-                .into_iter()
-                .map(|result| tables.record_attempt(now, result))
-                .collect()
+            results.into_iter().map(|result| tables.record_attempt(now, result)).collect()
         })
     }
 
@@ -186,10 +168,7 @@ impl Store for MemoryStore {
         let tables = self.open()?;
         let newest_first = tables.deliveries.values().rev().map(|row| &row.stored);
         let page = newest_first.filter(|stored| fits(&filter, stored));
-        Ok(page
-            .take(filter.limit.clamp(1, PAGE_MAX))
-            .cloned()
-            .collect())
+        Ok(page.take(filter.limit.clamp(1, PAGE_MAX)).cloned().collect())
     }
 
     async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<AttemptRecord>, Error> {
@@ -201,10 +180,7 @@ impl Store for MemoryStore {
     async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, Error> {
         let tables = self.open()?;
         let newest_first = tables.quarantine.values().rev();
-        Ok(newest_first
-            .take(limit.clamp(1, PAGE_MAX))
-            .cloned()
-            .collect())
+        Ok(newest_first.take(limit.clamp(1, PAGE_MAX)).cloned().collect())
     }
 
     async fn depth(&self) -> Result<Depth, Error> {

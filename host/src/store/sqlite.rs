@@ -80,9 +80,7 @@ impl Shared {
     }
 
     fn deliveries(&self) -> MutexGuard<'_, Leases<DeliveryId>> {
-        self.deliveries
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_fence(&self) -> Fence {
@@ -91,12 +89,7 @@ impl Shared {
 
     /// After the commit.
     fn apply(&self, effects: &Effects) {
-        let deltas = [
-            effects.unplanned,
-            effects.pending,
-            effects.dead,
-            effects.quarantined,
-        ];
+        let deltas = [effects.unplanned, effects.pending, effects.dead, effects.quarantined];
         for (counter, delta) in self.counters.iter().zip(deltas) {
             counter.fetch_add(delta, Ordering::Relaxed);
         }
@@ -104,10 +97,7 @@ impl Shared {
         effects.events.iter().for_each(|&id| events.finish(id));
         drop(events);
         let mut deliveries = self.deliveries();
-        effects
-            .deliveries
-            .iter()
-            .for_each(|&id| deliveries.finish(id));
+        effects.deliveries.iter().for_each(|&id| deliveries.finish(id));
     }
 
     /// After a rollback.
@@ -116,10 +106,7 @@ impl Shared {
         effects.events.iter().for_each(|&id| events.unsettle(id));
         drop(events);
         let mut deliveries = self.deliveries();
-        effects
-            .deliveries
-            .iter()
-            .for_each(|&id| deliveries.unsettle(id));
+        effects.deliveries.iter().for_each(|&id| deliveries.unsettle(id));
     }
 }
 
@@ -165,10 +152,7 @@ impl SqliteStore {
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (queued, result) = Command::queued(run, 0);
-        self.queue()?
-            .send(queued)
-            .await
-            .map_err(|_| Error::Closed)?;
+        self.queue()?.send(queued).await.map_err(|_| Error::Closed)?;
         result.await.map_err(|_| Error::Closed)?
     }
 
@@ -188,9 +172,7 @@ impl SqliteStore {
             drop(permit);
             result.map_err(|error| read::failure(Arc::new(error)))
         };
-        tokio::task::spawn_blocking(run)
-            .await
-            .map_err(|error| Error::Unavailable(error.into()))?
+        tokio::task::spawn_blocking(run).await.map_err(|error| Error::Unavailable(error.into()))?
     }
 
     /// Claims need the owner: readers have no leases.
@@ -203,45 +185,28 @@ impl SqliteStore {
 
 impl Readers {
     fn take(&self) -> Result<Connection, Error> {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .ok_or(Error::Closed)
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(Error::Closed)
     }
 
     /// A closed pool keeps none.
     fn put_back(&self, conn: Connection) {
         if !self.permits.is_closed() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(conn);
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         }
     }
 
     fn close(&self) {
         self.permits.close();
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
 impl SqliteStore {
     /// Lets the writer finish its queue and end. Blocks until it has.
     fn finish(&self) {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.readers.close();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A writer that panicked has nothing left to say.
             let _ = thread.join();
@@ -258,15 +223,11 @@ impl Drop for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
-        self.offer(event.body.len(), move |scope| write::append(scope, &event))
-            .await
+        self.offer(event.body.len(), move |scope| write::append(scope, &event)).await
     }
 
     async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
-        self.offer(item.body.len(), move |scope| {
-            write::quarantine(scope, &item)
-        })
-        .await
+        self.offer(item.body.len(), move |scope| write::quarantine(scope, &item)).await
     }
 
     async fn claim_unplanned(
@@ -276,13 +237,11 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Claim<StoredEvent>>, Error> {
         let shared = self.owner()?;
-        self.read(move |conn| claim::unplanned(conn, &shared, now, lease_ms, limit))
-            .await
+        self.read(move |conn| claim::unplanned(conn, &shared, now, lease_ms, limit)).await
     }
 
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
-        self.send(move |scope| write::plans(scope, now, &plans))
-            .await
+        self.send(move |scope| write::plans(scope, now, &plans)).await
     }
 
     async fn claim_due(
@@ -292,8 +251,7 @@ impl Store for SqliteStore {
         quotas: Vec<Quota>,
     ) -> Result<Vec<Claim<DueDelivery>>, Error> {
         let shared = self.owner()?;
-        self.read(move |conn| claim::due(conn, &shared, now, lease_ms, &quotas))
-            .await
+        self.read(move |conn| claim::due(conn, &shared, now, lease_ms, &quotas)).await
     }
 
     async fn record_attempts(
@@ -301,8 +259,7 @@ impl Store for SqliteStore {
         now: Timestamp,
         results: Vec<AttemptResult>,
     ) -> Result<Vec<Recorded>, Error> {
-        self.send(move |scope| write::attempts(scope, now, &results))
-            .await
+        self.send(move |scope| write::attempts(scope, now, &results)).await
     }
 
     async fn release(&self, fences: Vec<Fence>) -> Result<(), Error> {
@@ -328,8 +285,7 @@ impl Store for SqliteStore {
         before: Option<EventId>,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, Error> {
-        self.read(move |conn| read::events(conn, before, limit))
-            .await
+        self.read(move |conn| read::events(conn, before, limit)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error> {
@@ -349,10 +305,7 @@ impl Store for SqliteStore {
             self.read(|conn| read::depth(conn)).await?
         } else {
             self.queue()?;
-            self.shared
-                .counters
-                .each_ref()
-                .map(|counter| counter.load(Ordering::Relaxed))
+            self.shared.counters.each_ref().map(|counter| counter.load(Ordering::Relaxed))
         };
         let count = |value: i64| u64::try_from(value).unwrap_or(0);
         Ok(Depth {
@@ -364,16 +317,9 @@ impl Store for SqliteStore {
     }
 
     async fn close(&self) -> Result<(), Error> {
-        self.queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.readers.permits.close();
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let join = move || thread.join().map_err(|_| "the writer panicked");
             let joined = tokio::task::spawn_blocking(join).await;

@@ -13,9 +13,7 @@ async fn memory_conforms() {
 #[tokio::test]
 async fn sqlite_conforms() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options {
-        dedupe_window_ms: WINDOW_MS,
-    };
+    let options = Options { dedupe_window_ms: WINDOW_MS };
     let mut count = 0;
     conformance::run(|| {
         count += 1;
@@ -29,15 +27,9 @@ async fn memory_fails_when_told() {
     let store = MemoryStore::new(WINDOW_MS);
     let event = conformance::event(1);
     store.fail_next(1);
-    assert!(matches!(
-        store.append(event.clone()).await,
-        Err(Error::Unavailable(_))
-    ));
+    assert!(matches!(store.append(event.clone()).await, Err(Error::Unavailable(_))));
     assert_eq!(store.event(event.id).await.unwrap(), None);
     store.lose_next_answers(1);
-    assert!(matches!(
-        store.append(event.clone()).await,
-        Err(Error::Unavailable(_))
-    ));
+    assert!(matches!(store.append(event.clone()).await, Err(Error::Unavailable(_))));
     assert!(store.event(event.id).await.unwrap().is_some());
 }

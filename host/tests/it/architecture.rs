@@ -32,14 +32,35 @@ const EDGES: [(&str, &[&str]); 15] = [
 
 /// Crates that mean IO, a clock, dice or async. None may be in the tree of a pure crate.
 const IMPURE: [&str; 16] = [
-    "async-trait", "chrono", "futures", "getrandom", "hyper", "jiff", "libc", "mio", "rand",
-    "reqwest", "rusqlite", "socket2", "time", "tokio", "tracing", "wasmtime",
+    "async-trait",
+    "chrono",
+    "futures",
+    "getrandom",
+    "hyper",
+    "jiff",
+    "libc",
+    "mio",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "socket2",
+    "time",
+    "tokio",
+    "tracing",
+    "wasmtime",
 ];
 
 /// What a pure crate's own source must not name, outside its tests.
 const IMPURE_WORDS: [&str; 9] = [
-    "SystemTime", "Instant::now", "std::fs", "std::net::Tcp", "std::net::Udp", "std::env",
-    "std::thread", "std::process", "async fn",
+    "SystemTime",
+    "Instant::now",
+    "std::fs",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "async fn",
 ];
 
 #[test]
@@ -189,7 +210,11 @@ fn read(file: &Path) -> String {
 
 /// The text without its comments.
 fn code(file: &Path) -> String {
-    read(file).lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    read(file)
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// `ingest` for `host/src/ingest.rs` and everything in `host/src/ingest/`.

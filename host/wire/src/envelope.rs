@@ -102,17 +102,9 @@ impl Envelope {
         let event = draft.event()?.into_owned();
         let room_name = draft.first(|place| place.room_name);
         let room_sid = draft.first(|place| place.room_sid);
-        let lane = [draft.egress, draft.ingress]
-            .into_iter()
-            .flatten()
-            .find_map(|place| place.id);
-        let lane = lane
-            .or(room_sid)
-            .or(room_name)
-            .or(draft.job.and_then(|job| job.id));
-        let identity = draft
-            .participant
-            .and_then(|participant| participant.identity);
+        let lane = [draft.egress, draft.ingress].into_iter().flatten().find_map(|place| place.id);
+        let lane = lane.or(room_sid).or(room_name).or(draft.job.and_then(|job| job.id));
+        let identity = draft.participant.and_then(|participant| participant.identity);
         let identity = identity.or(draft.job.and_then(|job| job.identity));
         Ok(Self {
             event,
@@ -185,11 +177,7 @@ impl<'a> Draft<'a> {
 
     fn event(&self) -> Result<Cow<'a, str>, Error> {
         let event = self.event.ok_or(Error::NoEvent)?.text();
-        if event.len() > FIELD_BYTES_MAX {
-            Err(Error::EventTooLong)
-        } else {
-            Ok(event)
-        }
+        if event.len() > FIELD_BYTES_MAX { Err(Error::EventTooLong) } else { Ok(event) }
     }
 
     fn first(&self, field: impl Fn(&Place<'a>) -> Option<Text<'a>>) -> Option<Text<'a>> {

@@ -212,13 +212,10 @@ impl Event {
 
     /// The worst of [`Event::problems`].
     pub fn fit(&self) -> Fit {
-        let fits = self
-            .problems()
-            .into_iter()
-            .map(|problem| match problem.expected {
-                Expected::KnownEnumValue => Fit::Newer,
-                _ => Fit::Wrong,
-            });
+        let fits = self.problems().into_iter().map(|problem| match problem.expected {
+            Expected::KnownEnumValue => Fit::Newer,
+            _ => Fit::Wrong,
+        });
         fits.max().unwrap_or(Fit::Whole)
     }
 

@@ -28,9 +28,7 @@ impl Glob {
         if stars > STARS_MAX {
             return Err(Error::TooManyStars(stars));
         }
-        Ok(Self {
-            text: text.to_owned(),
-        })
+        Ok(Self { text: text.to_owned() })
     }
 
     /// Whether the whole of `name` fits. Looks at each byte of `name` at most once per byte of the pattern: between
@@ -40,21 +38,17 @@ impl Glob {
             return self.text == name;
         };
         let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-        let inner = name
-            .strip_prefix(head)
-            .and_then(|name| name.strip_suffix(tail));
+        let inner = name.strip_prefix(head).and_then(|name| name.strip_suffix(tail));
         let Some(mut inner) = inner else {
             return false;
         };
-        middle
-            .split('*')
-            .all(|piece| match inner.split_once(piece) {
-                Some((_, after)) => {
-                    inner = after;
-                    true
-                }
-                None => false,
-            })
+        middle.split('*').all(|piece| match inner.split_once(piece) {
+            Some((_, after)) => {
+                inner = after;
+                true
+            }
+            None => false,
+        })
     }
 
     /// As written.

@@ -118,12 +118,7 @@ pub(crate) fn document<'a>(
     bytes: &'a [u8],
     member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut reader = Reader {
-        bytes,
-        at: 0,
-        depth: 0,
-        names: Vec::with_capacity(PAIRWISE_MAX),
-    };
+    let mut reader = Reader { bytes, at: 0, depth: 0, names: Vec::with_capacity(PAIRWISE_MAX) };
     reader.space();
     match reader.peek() {
         Some(b'{') => reader.object(member)?,
@@ -293,13 +288,8 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         names.sort_unstable();
-        let again = names
-            .windows(2)
-            .filter(|pair| pair[0].0 == pair[1].0)
-            .map(|pair| pair[1].1);
-        again
-            .min()
-            .map_or(Ok(()), |at| Err(Error::DuplicateMember { at }))
+        let again = names.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1);
+        again.min().map_or(Ok(()), |at| Err(Error::DuplicateMember { at }))
     }
 
     fn string(&mut self) -> Result<Text<'a>, Error> {
@@ -326,11 +316,7 @@ impl<'a> Reader<'a> {
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), Error> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.eat(byte) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn space(&mut self) {

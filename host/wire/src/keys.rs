@@ -76,24 +76,15 @@ impl KeyRing {
         if let Some(key) = self.keys.iter_mut().find(|key| *key.name == *api_key) {
             if key.secrets.len() == SECRETS_PER_KEY_MAX {
                 let max = SECRETS_PER_KEY_MAX;
-                return Err(Error::TooMany {
-                    what: "secrets for one key",
-                    max,
-                });
+                return Err(Error::TooMany { what: "secrets for one key", max });
             }
             key.secrets.push(state);
             return Ok(());
         }
         if self.keys.len() == KEYS_MAX {
-            return Err(Error::TooMany {
-                what: "keys",
-                max: KEYS_MAX,
-            });
+            return Err(Error::TooMany { what: "keys", max: KEYS_MAX });
         }
-        self.keys.push(Key {
-            name: api_key.into(),
-            secrets: vec![state],
-        });
+        self.keys.push(Key { name: api_key.into(), secrets: vec![state] });
         Ok(())
     }
 
@@ -109,11 +100,7 @@ impl KeyRing {
                 continue;
             }
             let wrong = Error::Line { line: index + 1 };
-            for pair in line
-                .split(',')
-                .map(str::trim)
-                .filter(|pair| !pair.is_empty())
-            {
+            for pair in line.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
                 let Some((key, secret)) = pair.split_once(": ") else {
                     return Err(wrong);
                 };
@@ -167,11 +154,7 @@ impl KeyRing {
 
     /// The first key with a secret that made `signature`, whatever key the token names. To explain a refusal.
     pub(crate) fn signer(&self, signed: &[u8], signature: &[u8; 32]) -> Option<&str> {
-        let made = |key: &&Key| {
-            key.secrets
-                .iter()
-                .any(|s| signs(s, signed, signature).into())
-        };
+        let made = |key: &&Key| key.secrets.iter().any(|s| signs(s, signed, signature).into());
         self.keys.iter().find(made).map(|key| &*key.name)
     }
 }

@@ -7,11 +7,11 @@
 pub mod body_hash;
 pub mod envelope;
 pub mod event;
-pub mod sample;
 pub mod event_type;
 pub mod glob;
 pub mod json;
 pub mod keys;
+pub mod sample;
 pub mod sign;
 pub mod verify;
 

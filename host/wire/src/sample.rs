@@ -51,12 +51,8 @@ pub fn id(prefix: &str, seed: u64, of: &str) -> String {
     hash.update(prefix.as_bytes());
     hash.update(of.as_bytes());
     let digest = hash.finalize();
-    let letters = digest
-        .iter()
-        .map(|byte| usize::from(*byte) % ALPHABET.len());
-    let letters = letters
-        .filter_map(|at| ALPHABET.get(at))
-        .map(|letter| char::from(*letter));
+    let letters = digest.iter().map(|byte| usize::from(*byte) % ALPHABET.len());
+    let letters = letters.filter_map(|at| ALPHABET.get(at)).map(|letter| char::from(*letter));
     prefix.chars().chain(letters.take(ID_CHARACTERS)).collect()
 }
 
@@ -80,10 +76,7 @@ pub fn body(kind: &str, sample: &Sample<'_>) -> Option<String> {
         }
         "participant_connection_aborted" => {
             put("room", sample.full_room(0));
-            put(
-                "participant",
-                sample.full_participant("DISCONNECTED", Some("JOIN_FAILURE")),
-            );
+            put("participant", sample.full_participant("DISCONNECTED", Some("JOIN_FAILURE")));
         }
         "track_published" | "track_unpublished" => {
             put("room", sample.room_reference());
@@ -221,34 +214,20 @@ impl Sample<'_> {
 
     /// Looks like a secret, so that redaction can be seen to work, and says that it is none.
     fn sample_secret(&self, of: &str) -> String {
-        [
-            "SAMPLE-",
-            &id("", self.seed, &[self.room, of].concat()),
-            "-NOT-A-SECRET",
-        ]
-        .concat()
+        ["SAMPLE-", &id("", self.seed, &[self.room, of].concat()), "-NOT-A-SECRET"].concat()
     }
 }
 
 fn enabled_codecs() -> Value {
-    ENABLED_CODECS
-        .split(' ')
-        .map(|mime| json!({ "mime": mime }))
-        .collect()
+    ENABLED_CODECS.split(' ').map(|mime| json!({ "mime": mime })).collect()
 }
 
 fn millis(seconds: i64, millis: i64) -> String {
-    seconds
-        .saturating_mul(1000)
-        .saturating_add(millis)
-        .to_string()
+    seconds.saturating_mul(1000).saturating_add(millis).to_string()
 }
 
 fn micros(seconds: i64, micros: i64) -> String {
-    seconds
-        .saturating_mul(1_000_000)
-        .saturating_add(micros)
-        .to_string()
+    seconds.saturating_mul(1_000_000).saturating_add(micros).to_string()
 }
 
 fn nanos(seconds: i64) -> String {

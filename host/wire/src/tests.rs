@@ -19,9 +19,7 @@ fn text<'v>(vector: &'v Value, member: &str) -> &'v str {
 
 fn body(vector: &Value) -> Vec<u8> {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD
-        .decode(text(vector, "body_base64"))
-        .unwrap()
+    base64::engine::general_purpose::STANDARD.decode(text(vector, "body_base64")).unwrap()
 }
 
 /// All three phases; the body in two pieces, as it may arrive.
@@ -31,26 +29,17 @@ fn judge(vector: &Value) -> Result<Envelope, &'static str> {
     let _ = keys.insert(text(vector, "api_key"), text(vector, "secret").as_bytes());
     let headers = vector["headers"].as_array().unwrap().iter();
     let authorization = headers
-        .filter(|header| {
-            header[0]
-                .as_str()
-                .unwrap()
-                .eq_ignore_ascii_case("authorization")
-        })
+        .filter(|header| header[0].as_str().unwrap().eq_ignore_ascii_case("authorization"))
         .map(|header| header[1].as_str().unwrap().as_bytes());
     let verifier = Verifier::new(keys, Rules::default());
     let now_s = vector["now"].as_i64().unwrap();
-    let token = verifier
-        .token(authorization, now_s)
-        .map_err(|rejection| rejection.code())?;
+    let token = verifier.token(authorization, now_s).map_err(|rejection| rejection.code())?;
     let body = body(vector);
     let mut hash = BodyHash::new();
     let (first, second) = body.split_at(body.len() / 3);
     hash.update(first);
     hash.update(second);
-    token
-        .check_body(&hash.finish())
-        .map_err(|rejection| rejection.code())?;
+    token.check_body(&hash.finish()).map_err(|rejection| rejection.code())?;
     let envelope = Envelope::parse(&body).map_err(|error| error.code())?;
     if let Some(event) = vector["event"].as_str() {
         assert_eq!(envelope.event, event, "{}", text(vector, "name"));
@@ -67,10 +56,7 @@ fn every_line_gets_its_verdict() {
         let ours = if verdict.is_ok() { "accept" } else { "reject" };
         let expected = text(&vector, "expected");
         if ours != expected {
-            println!(
-                "{}: expected {expected}, ours {verdict:?}",
-                text(&vector, "name")
-            );
+            println!("{}: expected {expected}, ours {verdict:?}", text(&vector, "name"));
             wrong += 1;
         }
         judged += 1;
@@ -95,10 +81,7 @@ fn every_line_gets_its_typed_view() {
         let vector: Value = serde_json::from_str(line).unwrap();
         let (ours, expected) = (typed_view(&body(&vector)), text(&vector, "typed_view"));
         if ours != expected {
-            println!(
-                "{}: expected {expected}, ours {ours}",
-                text(&vector, "name")
-            );
+            println!("{}: expected {expected}, ours {ours}", text(&vector, "name"));
             wrong.push(text(&vector, "name").to_owned());
         }
         judged += 1;

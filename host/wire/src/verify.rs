@@ -43,11 +43,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self {
-            leeway_s: 60,
-            token_age_max_s: 0,
-            accept_bearer_prefix: false,
-        }
+        Self { leeway_s: 60, token_age_max_s: 0, accept_bearer_prefix: false }
     }
 }
 
@@ -218,10 +214,7 @@ impl Verifier {
     /// A verifier over `keys`.
     pub fn new(keys: KeyRing, rules: Rules) -> Self {
         let leeway_s = rules.leeway_s.min(LEEWAY_S_MAX);
-        Self {
-            keys,
-            rules: Rules { leeway_s, ..rules },
-        }
+        Self { keys, rules: Rules { leeway_s, ..rules } }
     }
 
     /// The keys it trusts.
@@ -276,8 +269,7 @@ impl Verifier {
     pub fn signer(&self, authorization: &[u8]) -> Option<&str> {
         let value = compact::single([authorization]).ok()?;
         let compact = Compact::split(value, true).ok()?;
-        self.keys
-            .signer(compact.signed, &compact.signature().ok()??)
+        self.keys.signer(compact.signed, &compact.signature().ok()??)
     }
 
     fn judge(
@@ -289,20 +281,14 @@ impl Verifier {
     ) -> Result<Token, Rejection> {
         let issuer = claims.issuer()?;
         // A signature of another length takes the same way as a wrong one.
-        let verdict = self
-            .keys
-            .verify(&issuer, compact.signed, &signature.unwrap_or_default());
+        let verdict = self.keys.verify(&issuer, compact.signed, &signature.unwrap_or_default());
         let secret_index = match (verdict, signature) {
             (Ok(index), Some(_)) => index,
             (Err(Mismatch::UnknownKey), _) => {
-                return Err(Rejection::UnknownKey {
-                    api_key: rejection::excerpt(&issuer),
-                });
+                return Err(Rejection::UnknownKey { api_key: rejection::excerpt(&issuer) });
             }
             _ => {
-                return Err(Rejection::Signature {
-                    api_key: issuer.into_owned(),
-                });
+                return Err(Rejection::Signature { api_key: issuer.into_owned() });
             }
         };
         let times = claims.times(&self.rules, now_s)?;

@@ -64,10 +64,7 @@ fn expand(attribute: TokenStream, item: TokenStream, kind: Kind) -> TokenStream 
     let checked = if attribute.is_empty() {
         export(&function, kind)
     } else {
-        Err(Error::new(
-            attribute.span(),
-            "this attribute takes no arguments",
-        ))
+        Err(Error::new(attribute.span(), "this attribute takes no arguments"))
     };
     match checked {
         Ok(export) => quote!(#function #export).into(),
@@ -125,10 +122,9 @@ fn argument_types(function: &ItemFn) -> Result<Vec<&Type>, Error> {
     inputs
         .map(|input| match input {
             FnArg::Typed(typed) => Ok(&*typed.ty),
-            FnArg::Receiver(receiver) => Err(Error::new(
-                receiver.span(),
-                "a plugin's function has no `self`",
-            )),
+            FnArg::Receiver(receiver) => {
+                Err(Error::new(receiver.span(), "a plugin's function has no `self`"))
+            }
         })
         .collect()
 }
@@ -150,12 +146,7 @@ fn one_event(function: &ItemFn, event: &Type, kind: Kind) -> (syn::Ident, Tokens
     let name = &function.sig.ident;
     let event = passed(event, &quote!(event));
     let (module, method, result, conversion) = match kind {
-        Kind::Filter => (
-            "filter",
-            quote!(accept),
-            quote!(bool),
-            quote!(IntoVerdict::into_verdict),
-        ),
+        Kind::Filter => ("filter", quote!(accept), quote!(bool), quote!(IntoVerdict::into_verdict)),
         Kind::Route => (
             "route",
             quote!(destinations),
@@ -176,10 +167,7 @@ fn one_event(function: &ItemFn, event: &Type, kind: Kind) -> (syn::Ident, Tokens
         ),
     };
     let into = if kind == Kind::Transform {
-        quote!(Ok(answer?
-            .into_iter()
-            .map(::std::convert::Into::into)
-            .collect()))
+        quote!(Ok(answer?.into_iter().map(::std::convert::Into::into).collect()))
     } else {
         quote!(Ok(answer?))
     };

@@ -11,21 +11,13 @@ fn getters_read_the_body_in_a_native_test() {
     assert_eq!(event.room_name().as_deref(), Some("prod-7"));
     assert_eq!(event.participant_identity().as_deref(), Some("ann"));
     assert_eq!(event.created_at_ms(), 1_795_435_195_000);
-    assert_eq!(
-        event.field("/room/name").and_then(Value::as_str),
-        Some("prod-7")
-    );
+    assert_eq!(event.field("/room/name").and_then(Value::as_str), Some("prod-7"));
 }
 
 #[test]
 fn a_changed_event_becomes_a_draft_with_what_was_changed() {
     let event = Event::from_json(BODY).unwrap();
-    let draft = Draft::from(
-        event
-            .with_kind("x")
-            .with_attribute("a", "1")
-            .with_body("{}"),
-    );
+    let draft = Draft::from(event.with_kind("x").with_attribute("a", "1").with_body("{}"));
     assert_eq!(draft.kind.as_deref(), Some("x"));
     assert_eq!(draft.body, b"{}");
     assert_eq!(draft.attributes, [("a".to_owned(), "1".to_owned())]);

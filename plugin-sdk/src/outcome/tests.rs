@@ -15,10 +15,7 @@ fn check_drafts(answer: impl IntoDrafts, expect: usize) {
 #[test]
 fn a_filter_may_answer_plainly_or_fail() {
     assert_eq!(true.into_verdict(), Ok(true));
-    assert_eq!(
-        Err::<bool, _>("no").into_verdict(),
-        Err(Failure::Other("no".to_owned()))
-    );
+    assert_eq!(Err::<bool, _>("no").into_verdict(), Err(Failure::Other("no".to_owned())));
     let rejected = Err::<bool, _>(Failure::reject("never")).into_verdict();
     assert_eq!(rejected, Err(Failure::Reject("never".to_owned())));
 }
@@ -37,20 +34,12 @@ fn a_transform_may_give_none_one_or_several() {
 fn names_attributes_and_results_have_their_shapes() {
     assert_eq!("a".into_destinations(), Ok(vec!["a".to_owned()]));
     assert_eq!(None::<String>.into_destinations(), Ok(Vec::new()));
-    assert_eq!(
-        Ok::<_, String>(vec!["a", "b"])
-            .into_destinations()
-            .map(|all| all.len()),
-        Ok(2)
-    );
+    assert_eq!(Ok::<_, String>(vec!["a", "b"]).into_destinations().map(|all| all.len()), Ok(2));
     let pair = ("a".to_owned(), "b".to_owned());
     assert_eq!([("a", "b")].into_attributes(), Ok(vec![pair.clone()]));
     assert_eq!(Some(("a", "b")).into_attributes(), Ok(vec![pair]));
     assert_eq!(().into_done(), Ok(Vec::new()));
-    assert_eq!(
-        serde_json::json!({ "a": 1 }).into_done(),
-        Ok(b"{\"a\":1}".to_vec())
-    );
+    assert_eq!(serde_json::json!({ "a": 1 }).into_done(), Ok(b"{\"a\":1}".to_vec()));
 }
 
 #[test]
@@ -73,8 +62,5 @@ fn configuration_and_log_have_native_stand_ins() {
     crate::native::set_config(&serde_json::json!({}));
     assert!(config::<Config>().is_err_and(|error| error.contains("missing field `limit`")));
     warn!("seen {}", 7);
-    assert_eq!(
-        crate::native::take_lines(),
-        [(crate::Level::Warn, "seen 7".to_owned())]
-    );
+    assert_eq!(crate::native::take_lines(), [(crate::Level::Warn, "seen 7".to_owned())]);
 }

@@ -59,17 +59,11 @@ fn attack(event: &Event) -> Result<Vec<Draft>, Failure> {
         "output" => Ok(vec![draft(vec![b' '; 4 << 20])]),
         "attribute" => {
             let attributes = vec![("a".to_owned(), "x".repeat(5000))];
-            Ok(vec![Draft {
-                attributes,
-                ..draft(b"{}".to_vec())
-            }])
+            Ok(vec![Draft { attributes, ..draft(b"{}".to_vec()) }])
         }
         "attributes" => {
             let attributes = (0..100).map(|n| (n.to_string(), String::new())).collect();
-            Ok(vec![Draft {
-                attributes,
-                ..draft(b"{}".to_vec())
-            }])
+            Ok(vec![Draft { attributes, ..draft(b"{}".to_vec()) }])
         }
         _ => {
             run(attack);
@@ -79,10 +73,7 @@ fn attack(event: &Event) -> Result<Vec<Draft>, Failure> {
 }
 
 fn draft(body: Vec<u8>) -> Draft {
-    Draft {
-        body,
-        ..Draft::default()
-    }
+    Draft { body, ..Draft::default() }
 }
 
 fn run(attack: &str) {
@@ -140,11 +131,7 @@ fn cope_without_memory() {
 
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
-    if depth == 0 {
-        0
-    } else {
-        recurse(black_box(depth + 1)) + frame[3]
-    }
+    if depth == 0 { 0 } else { recurse(black_box(depth + 1)) + frame[3] }
 }
 
 #[cfg(test)]

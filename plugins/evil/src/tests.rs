@@ -8,11 +8,6 @@ fn an_event_of_another_room_does_no_harm() {
 
 #[test]
 fn a_configuration_is_refused_on_request() {
-    assert!(
-        at_load(Config {
-            at_load: Some("refuse".to_owned())
-        })
-        .is_err()
-    );
+    assert!(at_load(Config { at_load: Some("refuse".to_owned()) }).is_err());
     assert!(at_load(Config::default()).is_ok());
 }

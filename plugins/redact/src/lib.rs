@@ -64,16 +64,10 @@ fn redact(event: Event) -> Result<Event, Failure> {
 fn rules(config: &Config) -> Result<Vec<Rule>, String> {
     let Config { fields, replace } = config;
     if replace.len() > REPLACE_BYTES_MAX {
-        return Err(format!(
-            "replace: {} bytes, at most {REPLACE_BYTES_MAX}",
-            replace.len()
-        ));
+        return Err(format!("replace: {} bytes, at most {REPLACE_BYTES_MAX}", replace.len()));
     }
     if fields.len() > FIELDS_MAX {
-        return Err(format!(
-            "fields: {} of them, at most {FIELDS_MAX}",
-            fields.len()
-        ));
+        return Err(format!("fields: {} of them, at most {FIELDS_MAX}", fields.len()));
     }
     let mut rules = Vec::new();
     for field in fields {

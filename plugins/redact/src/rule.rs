@@ -81,10 +81,7 @@ impl Rule {
 
 /// The shipped rules.
 pub fn shipped() -> Vec<Rule> {
-    SHIPPED
-        .iter()
-        .filter_map(|field| Rule::parse(field).ok())
-        .collect()
+    SHIPPED.iter().filter_map(|field| Rule::parse(field).ok()).collect()
 }
 
 /// As a glob over names: on a mismatch, only the last `**` is tried again, one name further.

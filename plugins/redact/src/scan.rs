@@ -41,13 +41,9 @@ pub fn redact(body: &[u8], rules: &[Rule], replace: &str) -> Result<Redacted, St
         out: Vec::with_capacity(body.len()),
         removed: 0,
     };
-    walk.value()
-        .ok_or("the body is nested too deep, or is not JSON")?;
+    walk.value().ok_or("the body is nested too deep, or is not JSON")?;
     walk.out.extend_from_slice(&text.as_bytes()[walk.copied..]);
-    Ok(Redacted {
-        body: walk.out,
-        removed: walk.removed,
-    })
+    Ok(Redacted { body: walk.out, removed: walk.removed })
 }
 
 struct Walk<'a> {
@@ -99,11 +95,7 @@ impl<'a> Walk<'a> {
                 }
                 _ => {}
             }
-            let name = if named {
-                self.name()?
-            } else {
-                Cow::Owned(place.to_string())
-            };
+            let name = if named { self.name()? } else { Cow::Owned(place.to_string()) };
             place += 1;
             self.path.push(name);
             self.value()?;
@@ -130,13 +122,8 @@ impl<'a> Walk<'a> {
     fn replace_value(&mut self, start: usize) -> Option<()> {
         let is_text = self.peek()? == b'"';
         self.skip()?;
-        self.out
-            .extend_from_slice(&self.text.as_bytes()[self.copied..start]);
-        self.out.extend_from_slice(if is_text {
-            self.replace.as_bytes()
-        } else {
-            b"null"
-        });
+        self.out.extend_from_slice(&self.text.as_bytes()[self.copied..start]);
+        self.out.extend_from_slice(if is_text { self.replace.as_bytes() } else { b"null" });
         self.copied = self.at;
         self.removed += 1;
         Some(())

@@ -66,11 +66,7 @@ fn rules_match_names_from_the_top_and_stars_stand_for_names() {
     #[track_caller]
     fn check_rule(rule: &str, path: &str, expect: bool) {
         let path: Vec<String> = path.split('/').map(str::to_owned).collect();
-        assert_eq!(
-            Rule::parse(rule).unwrap().matches(&path),
-            expect,
-            "{rule} {path:?}"
-        );
+        assert_eq!(Rule::parse(rule).unwrap().matches(&path), expect, "{rule} {path:?}");
     }
     check_rule("a.b", "a/b", true);
     check_rule("a.b", "x/a/b", false);

@@ -13,14 +13,8 @@ use serde::Deserialize;
 
 /// Types of event that are posted when the configuration names none: what people ask about, and not
 /// every track.
-const EVENTS: [&str; 6] = [
-    "room_*",
-    "participant_*",
-    "egress_started",
-    "egress_ended",
-    "ingress_*",
-    "agent_job_*",
-];
+const EVENTS: [&str; 6] =
+    ["room_*", "participant_*", "egress_started", "egress_ended", "ingress_*", "agent_job_*"];
 /// Most patterns that can be named.
 const EVENTS_MAX: usize = 64;
 
@@ -42,16 +36,11 @@ fn events() -> Vec<String> {
 #[configure]
 fn check(config: &Config) -> Result<(), String> {
     let Config { channel, events } = config;
-    if channel
-        .as_ref()
-        .is_some_and(|channel| channel.is_empty() || channel.len() > 80)
-    {
+    if channel.as_ref().is_some_and(|channel| channel.is_empty() || channel.len() > 80) {
         return Err("channel: must have 1 to 80 bytes, such as \"#calls\" or an id".to_owned());
     }
     if events.is_empty() || events.len() > EVENTS_MAX {
-        return Err(format!(
-            "events: must name 1 to {EVENTS_MAX} types of event"
-        ));
+        return Err(format!("events: must name 1 to {EVENTS_MAX} types of event"));
     }
     match events.iter().find(|pattern| !is_pattern(pattern)) {
         None => Ok(()),
@@ -78,10 +67,7 @@ fn slack(event: &Event) -> Result<Option<Draft>, Failure> {
         return Ok(None);
     }
     let body = post::body(event, &text::of(event), config.channel.as_deref());
-    Ok(Some(Draft {
-        body: body.to_string().into_bytes(),
-        ..Draft::default()
-    }))
+    Ok(Some(Draft { body: body.to_string().into_bytes(), ..Draft::default() }))
 }
 
 #[cfg(test)]

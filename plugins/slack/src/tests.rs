@@ -18,29 +18,17 @@ fn check_text(body: &str, expect: &str) {
 #[test]
 fn each_type_of_event_has_its_text() {
     let fixture = include_str!("../fixtures/room_finished.json");
-    check_text(
-        fixture,
-        ":white_circle: Room *demo-room* finished after 1 min 0 s",
-    );
+    check_text(fixture, ":white_circle: Room *demo-room* finished after 1 min 0 s");
     let fixture = include_str!("../fixtures/participant_joined.json");
     check_text(fixture, ":wave: *Alice* joined *demo-room*");
     let fixture = include_str!("../fixtures/participant_left-agent-error.json");
-    check_text(
-        fixture,
-        ":door: *Alice* left *demo-room* after 3 s – agent error",
-    );
+    check_text(fixture, ":door: *Alice* left *demo-room* after 3 s – agent error");
     let fixture = include_str!("../fixtures/track_published-audio.json");
-    check_text(
-        fixture,
-        ":satellite: *alice* published audio (microphone) in *demo-room*",
-    );
+    check_text(fixture, ":satellite: *alice* published audio (microphone) in *demo-room*");
     let fixture = include_str!("../fixtures/ingress_started.json");
     check_text(fixture, ":inbox_tray: *OBS* streams into *demo-room*");
     let fixture = include_str!("../fixtures/agent_job_ended.json");
-    check_text(
-        fixture,
-        ":robot_face: *support-bot* ended its work in *demo-room* – success",
-    );
+    check_text(fixture, ":robot_face: *support-bot* ended its work in *demo-room* – success");
     let fixture = include_str!("../fixtures/egress_ended-complete.json");
     check_text(
         fixture,
@@ -95,10 +83,7 @@ fn a_configuration_that_cannot_be_right_is_refused_in_words() {
         assert!(refusal.contains(expect), "{refusal}");
     }
     check_config(json!({ "events": [] }), "must name 1 to 64");
-    check_config(
-        json!({ "events": ["Room Started"] }),
-        "is not a type of event",
-    );
+    check_config(json!({ "events": ["Room Started"] }), "is not a type of event");
     check_config(json!({ "channel": "" }), "channel: must have");
     assert!(serde_json::from_value::<Config>(json!({ "chanel": "x" })).is_err());
 }

@@ -6,12 +6,7 @@ use serde_json::Value;
 
 /// One or two lines of Slack's mrkdwn.
 pub fn of(event: &Event) -> String {
-    let room = format!(
-        "*{}*",
-        event
-            .room_name()
-            .map_or("a room".to_owned(), |room| name(&room))
-    );
+    let room = format!("*{}*", event.room_name().map_or("a room".to_owned(), |room| name(&room)));
     let who = format!("*{}*", participant(event));
     match event.kind().as_str() {
         "room_started" => format!(":large_green_circle: Room {room} started"),
@@ -37,21 +32,14 @@ pub fn of(event: &Event) -> String {
         "ingress_started" => format!(":inbox_tray: {} streams into {room}", ingress(event)),
         "ingress_ended" => {
             let why = problem(event, "/ingressInfo/state/error");
-            format!(
-                ":inbox_tray: {} stopped streaming into {room}{why}",
-                ingress(event)
-            )
+            format!(":inbox_tray: {} stopped streaming into {room}{why}", ingress(event))
         }
         "agent_job_started" => format!(":robot_face: {} began its work in {room}", agent(event)),
         "agent_job_ended" => {
             let status = event.field("/job/state/status").and_then(Value::as_str);
             let status = words(status.unwrap_or_default(), "JS_");
             let why = problem(event, "/job/state/error");
-            format!(
-                ":robot_face: {} ended its work in {room}{}{why}",
-                agent(event),
-                dash(&status)
-            )
+            format!(":robot_face: {} ended its work in {room}{}{why}", agent(event), dash(&status))
         }
         other => format!("{} in {room}", name(&other.replace('_', " "))),
     }
@@ -74,10 +62,7 @@ fn kind_of(event: &Event) -> String {
 
 fn track(event: &Event) -> String {
     // The type of an audio track is a zero value, which LiveKit leaves out.
-    let kind = words(
-        &text_at(event, "/track/type").unwrap_or("AUDIO".to_owned()),
-        "",
-    );
+    let kind = words(&text_at(event, "/track/type").unwrap_or("AUDIO".to_owned()), "");
     match text_at(event, "/track/source") {
         Some(source) => format!("{kind} ({})", name(&words(&source, ""))),
         None => name(&kind),
@@ -105,18 +90,12 @@ fn egress_ended(event: &Event, room: &str) -> String {
 fn ingress(event: &Event) -> String {
     let shown = text_at(event, "/ingressInfo/participantName")
         .or_else(|| text_at(event, "/ingressInfo/participantIdentity"));
-    format!(
-        "*{}*",
-        shown.map_or("an ingress".to_owned(), |shown| name(&shown))
-    )
+    format!("*{}*", shown.map_or("an ingress".to_owned(), |shown| name(&shown)))
 }
 
 fn agent(event: &Event) -> String {
     let shown = text_at(event, "/job/agentName");
-    format!(
-        "*{}*",
-        shown.map_or("an agent".to_owned(), |shown| name(&shown))
-    )
+    format!("*{}*", shown.map_or("an agent".to_owned(), |shown| name(&shown)))
 }
 
 fn problem(event: &Event, pointer: &str) -> String {
@@ -128,28 +107,16 @@ fn reason(event: &Event, pointer: &str) -> String {
 }
 
 fn dash(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(" – {text}")
-    }
+    if text.is_empty() { String::new() } else { format!(" – {text}") }
 }
 
 fn text_at(event: &Event, pointer: &str) -> Option<String> {
-    event
-        .field(pointer)?
-        .as_str()
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+    event.field(pointer)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 /// `EGRESS_LIMIT_REACHED` as `limit reached`.
 fn words(constant: &str, prefix: &str) -> String {
-    constant
-        .strip_prefix(prefix)
-        .unwrap_or(constant)
-        .replace('_', " ")
-        .to_lowercase()
+    constant.strip_prefix(prefix).unwrap_or(constant).replace('_', " ").to_lowercase()
 }
 
 /// Unix seconds, which protobuf's JSON writes as text.
@@ -160,9 +127,7 @@ fn seconds_at(event: &Event, pointer: &str) -> Option<i64> {
 
 fn seconds_between(event: &Event, from: &str, to: &str) -> Option<i64> {
     let from = seconds_at(event, from).filter(|&from| from > 0)?;
-    seconds_at(event, to)?
-        .checked_sub(from)
-        .filter(|&seconds| seconds >= 0)
+    seconds_at(event, to)?.checked_sub(from).filter(|&seconds| seconds >= 0)
 }
 
 fn after(seconds: Option<i64>) -> String {

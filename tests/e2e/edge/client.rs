@@ -21,10 +21,7 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(own, _)| own == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// The `code` of the problem details.
@@ -89,10 +86,7 @@ impl Http1 {
             }
             let read = self.0.read(&mut piece).context("reading the answer")?;
             if read == 0 {
-                bail!(
-                    "closed without an answer after {:?}",
-                    String::from_utf8_lossy(&answer)
-                );
+                bail!("closed without an answer after {:?}", String::from_utf8_lossy(&answer));
             }
             answer.extend(piece.iter().take(read));
         }
@@ -112,20 +106,13 @@ fn parse(answer: &[u8]) -> Result<Option<Reply>> {
         return Ok(None);
     };
     let mut lines = head.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1))
-        .context("no status")?;
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("no status")?;
     let header = |line: &str| {
         let (name, value) = line.split_once(':')?;
         Some((name.to_ascii_lowercase(), value.trim().to_owned()))
     };
     let headers = lines.filter_map(header).collect();
-    let mut reply = Reply {
-        status: status.parse()?,
-        headers,
-        body: String::new(),
-    };
+    let mut reply = Reply { status: status.parse()?, headers, body: String::new() };
     let length: usize = reply.header("content-length").unwrap_or("0").parse()?;
     if body.len() < length {
         return Ok(None);
@@ -153,9 +140,7 @@ pub fn http2(
     pieces: &[&[u8]],
     end: End<'_>,
 ) -> Result<Reply> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let exchange = exchange(edge, authorization, pieces, end);
     runtime.block_on(async { tokio::time::timeout(ANSWER_MAX, exchange).await })?
 }
@@ -183,18 +168,11 @@ async fn exchange(
             text.extend_from_slice(&piece?);
         }
         let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
-            (
-                name.to_string(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let headers = head.headers.iter().map(header).collect();
         let body = String::from_utf8_lossy(&text).into_owned();
-        anyhow::Ok(Reply {
-            status: head.status.as_u16(),
-            headers,
-            body,
-        })
+        anyhow::Ok(Reply { status: head.status.as_u16(), headers, body })
     };
     tokio::pin!(connection);
     tokio::select! {
@@ -221,10 +199,8 @@ async fn send(body: &mut h2::SendStream<Bytes>, pieces: &[&[u8]], end: End<'_>) 
         End::EmptyData => body.send_data(Bytes::new(), true)?,
         End::Trailer(name, value) => {
             let mut trailers = HeaderMap::new();
-            trailers.insert(
-                hyper::header::HeaderName::from_bytes(name.as_bytes())?,
-                value.parse()?,
-            );
+            trailers
+                .insert(hyper::header::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
             body.send_trailers(trailers)?;
         }
     }

@@ -49,10 +49,7 @@ fn without_keys_every_request_is_answered_503() -> Result<()> {
     let edge = Edge::start(&Setup::default())?;
     let body = event("room_started");
     let reply = http1(edge.envoy.listener(), &post(&token(&body), &body, ""))?;
-    ensure!(
-        reply.status == 503 && reply.code() == "no_keys",
-        "{reply:?}"
-    );
+    ensure!(reply.status == 503 && reply.code() == "no_keys", "{reply:?}");
     ensure!(reply.header("retry-after") == Some("1"));
     edge.assert_untouched()?;
     ensure!(edge.envoy.log().contains("no keys in LIVEKIT_KEYS"));
@@ -74,10 +71,7 @@ fn a_missing_stop_iteration_flag_is_found_and_named() -> Result<()> {
     let edge = Edge::start(&Setup::with_keys(KEYS).edit(flag, ""))?;
     let body = event("room_started");
     let reply = http1(edge.envoy.listener(), &post(&token(&body), &body, ""))?;
-    ensure!(
-        reply.status == 503 && reply.code() == "unavailable",
-        "{reply:?}"
-    );
+    ensure!(reply.status == 503 && reply.code() == "unavailable", "{reply:?}");
     ensure!(edge.envoy.log().contains(flag), "{}", edge.envoy.log());
     ensure!(edge.envoy.counter("rejected.not_held")? == 1);
     edge.assert_untouched()
@@ -96,10 +90,7 @@ fn headers_that_are_not_held_still_keep_a_forged_body_from_the_host() -> Result<
     // Nothing can be written on a head that has left; nothing false may stand on it either.
     ensure!(received.header("x-livekit-event").is_empty());
     let reply = http1(edge.envoy.listener(), &post(&token(&body), &forged, ""))?;
-    ensure!(
-        reply.status == 401 && reply.code() == "body_mismatch",
-        "{reply:?}"
-    );
+    ensure!(reply.status == 401 && reply.code() == "body_mismatch", "{reply:?}");
     ensure!(!String::from_utf8_lossy(&edge.host.bytes()).contains("room_finished"));
     Ok(())
 }

@@ -42,10 +42,7 @@ fn a_true_body_passes_however_it_ends() -> Result<()> {
         request.only("x-livekit-event").as_deref() == Some("room_started")
     };
     ensure!(received.iter().all(verdict), "{received:?}");
-    ensure!(
-        !String::from_utf8_lossy(&edge.host.bytes()).contains("fake"),
-        "a spoofed trailer"
-    );
+    ensure!(!String::from_utf8_lossy(&edge.host.bytes()).contains("fake"), "a spoofed trailer");
     let replies = [
         http1(at, &post(&empty, b"", ""))?,
         http1(at, &post_chunked(&empty, &[], ""))?,
@@ -56,13 +53,7 @@ fn a_true_body_passes_however_it_ends() -> Result<()> {
     for (index, reply) in replies.iter().enumerate() {
         ensure!(reply.status == 200, "empty {index}: {reply:?}");
     }
-    ensure!(
-        edge.host
-            .wait_for(13)?
-            .iter()
-            .skip(8)
-            .all(|request| request.body.is_empty())
-    );
+    ensure!(edge.host.wait_for(13)?.iter().skip(8).all(|request| request.body.is_empty()));
     Ok(())
 }
 
@@ -89,10 +80,7 @@ fn a_forged_body_is_refused_however_it_ends() -> Result<()> {
         http2(at, &signed, &[], trailer())?,
     ];
     for (index, reply) in replies.iter().enumerate() {
-        ensure!(
-            reply.status == 401 && reply.code() == "body_mismatch",
-            "{index}: {reply:?}"
-        );
+        ensure!(reply.status == 401 && reply.code() == "body_mismatch", "{index}: {reply:?}");
     }
     edge.assert_untouched()?;
     ensure!(edge.envoy.counter("rejected.sha_mismatch")? == 12);

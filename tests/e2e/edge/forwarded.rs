@@ -31,10 +31,7 @@ fn a_signed_event_reaches_the_host_byte_for_byte_with_the_verdict() -> Result<()
         ("x-livekit-key", "APIedge"),
         ("x-livekit-verified", "1"),
     ] {
-        ensure!(
-            received.only(name).as_deref() == Some(value),
-            "{name}: {received:?}"
-        );
+        ensure!(received.only(name).as_deref() == Some(value), "{name}: {received:?}");
     }
     ensure!(received.header("x-livekit-anything").is_empty());
     ensure!(edge.envoy.counter("accepted")? == 1);
@@ -44,9 +41,7 @@ fn a_signed_event_reaches_the_host_byte_for_byte_with_the_verdict() -> Result<()
 
 fn token_of(request: &[u8]) -> String {
     let text = String::from_utf8_lossy(request);
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("authorization: "));
+    let line = text.lines().find_map(|line| line.strip_prefix("authorization: "));
     line.unwrap_or_default().to_owned()
 }
 
@@ -75,10 +70,7 @@ fn a_room_name_cannot_break_out_of_its_header() -> Result<()> {
     ensure!(http1(edge.envoy.listener(), &post(&token(body), body, ""))?.status == 200);
     let received = edge.host.wait_for(1)?.remove(0);
     let room = "a%0D%0Ax-evil:%201%0D%0A%0D%0AGET%20/%20100%25";
-    ensure!(
-        received.only("x-livekit-room").as_deref() == Some(room),
-        "{received:?}"
-    );
+    ensure!(received.only("x-livekit-room").as_deref() == Some(room), "{received:?}");
     ensure!(received.header("x-evil").is_empty());
     Ok(())
 }
@@ -123,10 +115,7 @@ fn on_filtered_pass_forwards_with_a_mark_and_the_token_can_be_kept_back() -> Res
 #[test]
 fn what_is_authentic_and_unusable_goes_to_the_host() -> Result<()> {
     let edge = Edge::shipped()?;
-    for (index, body) in [&b"not json"[..], b"", b"{}", b"\xff\xfe"]
-        .into_iter()
-        .enumerate()
-    {
+    for (index, body) in [&b"not json"[..], b"", b"{}", b"\xff\xfe"].into_iter().enumerate() {
         let reply = http1(edge.envoy.listener(), &post(&token(body), body, ""))?;
         ensure!(reply.status == 200, "{reply:?}");
         let received = edge.host.wait_for(index + 1)?.remove(index);

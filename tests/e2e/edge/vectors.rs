@@ -10,23 +10,15 @@ use super::Edge;
 use super::client::http1;
 
 /// The keys of the vectors that agree with one another.
-const KEYS: [(&str, &str); 2] = [
-    (
-        "APIgwTestKey001",
-        "gw-test-secret-000000000000000000000000000001",
-    ),
-    ("devkey", "secret"),
-];
+const KEYS: [(&str, &str); 2] =
+    [("APIgwTestKey001", "gw-test-secret-000000000000000000000000000001"), ("devkey", "secret")];
 
 /// Fewer than this sent means that the story skips what it should not.
 const SENT_MIN: usize = 110;
 
 #[test]
 fn every_vector_has_its_verdict() -> Result<()> {
-    let keys: Vec<_> = KEYS
-        .iter()
-        .map(|(key, secret)| format!("{key}: {secret}"))
-        .collect();
+    let keys: Vec<_> = KEYS.iter().map(|(key, secret)| format!("{key}: {secret}")).collect();
     let edge = Edge::start(&Setup::with_keys(&keys.join("\n")))?;
     let vectors = std::fs::read_to_string(root().join("tests/vectors/livekit-webhooks.jsonl"))?;
     let (mut sent, mut forwarded) = (0, 0);
@@ -48,19 +40,11 @@ fn every_vector_has_its_verdict() -> Result<()> {
         forwarded += 1;
         let received = edge.host.wait_for(forwarded)?.remove(forwarded - 1);
         ensure!(received.body == body(&vector)?, "{name}: another body");
-        let event = vector["event"]
-            .as_str()
-            .filter(|_| vector["expected"] == "accept");
-        ensure!(
-            received.only("x-livekit-event").as_deref() == event,
-            "{name}: {received:?}"
-        );
+        let event = vector["event"].as_str().filter(|_| vector["expected"] == "accept");
+        ensure!(received.only("x-livekit-event").as_deref() == event, "{name}: {received:?}");
     }
     ensure!(sent >= SENT_MIN, "only {sent} vectors were sent");
-    ensure!(
-        edge.host.requests().len() == forwarded,
-        "more reached the host than was accepted"
-    );
+    ensure!(edge.host.requests().len() == forwarded, "more reached the host than was accepted");
     Ok(())
 }
 
@@ -72,24 +56,16 @@ fn body(vector: &Value) -> Result<Vec<u8>> {
 /// The vector as HTTP/1.1, when its headers and its keys can be had here and the time is ours.
 fn request(vector: &Value) -> Result<Option<Vec<u8>>> {
     let key = (vector["api_key"].as_str(), vector["secret"].as_str());
-    let known = KEYS
-        .iter()
-        .any(|(api_key, secret)| key == (Some(api_key), Some(secret)));
+    let known = KEYS.iter().any(|(api_key, secret)| key == (Some(api_key), Some(secret)));
     if !known || vector["time_sensitive"] == true {
         return Ok(None);
     }
     let body = body(vector)?;
-    let mut head = format!(
-        "POST / HTTP/1.1\r\nhost: edge\r\ncontent-length: {}\r\n",
-        body.len()
-    );
+    let mut head = format!("POST / HTTP/1.1\r\nhost: edge\r\ncontent-length: {}\r\n", body.len());
     for header in vector["headers"].as_array().context("no headers")? {
         let (name, value) = (header[0].as_str(), header[1].as_str());
         let (name, value) = (name.context("no name")?, value.context("no value")?);
-        if value
-            .bytes()
-            .any(|byte| byte.is_ascii_control() && byte != b'\t')
-        {
+        if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
             return Ok(None);
         }
         if !name.eq_ignore_ascii_case("content-length") {

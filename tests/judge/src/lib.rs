@@ -76,9 +76,7 @@ fn judged(mut request: &[u8]) -> Option<Result<String, &'static str>> {
     let verified = Verifier::new(keys, Rules::default()).verify(authorization, body, now_s);
     Some(match verified {
         Err(rejection) => Err(rejection.code()),
-        Ok(_) => Envelope::parse(body)
-            .map(|envelope| envelope.event)
-            .map_err(|e| e.code()),
+        Ok(_) => Envelope::parse(body).map(|envelope| envelope.event).map_err(|e| e.code()),
     })
 }
 

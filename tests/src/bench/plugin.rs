@@ -78,11 +78,7 @@ pub async fn run(component: &Path, rounds: usize) -> anyhow::Result<Report> {
     let mut samples: [Vec<Duration>; 3] = Default::default();
     // Round 0 warms up and is not counted.
     for round in 0..=rounds {
-        let calls = if round == 0 {
-            WARM_UP_CALLS
-        } else {
-            CALLS_A_ROUND
-        };
+        let calls = if round == 0 { WARM_UP_CALLS } else { CALLS_A_ROUND };
         let started = Instant::now();
         for _ in 0..calls {
             host.call(input.clone()).await?;
@@ -91,16 +87,12 @@ pub async fn run(component: &Path, rounds: usize) -> anyhow::Result<Report> {
         let started = Instant::now();
         for _ in 0..calls {
             let (mut store, instance) = raw.instance().await.map_err(engine_error)?;
-            Raw::call(&mut store, &instance)
-                .await
-                .map_err(engine_error)?;
+            Raw::call(&mut store, &instance).await.map_err(engine_error)?;
         }
         let raw_fresh = started.elapsed();
         let started = Instant::now();
         for _ in 0..calls {
-            Raw::call(&mut reused_store, &reused)
-                .await
-                .map_err(engine_error)?;
+            Raw::call(&mut reused_store, &reused).await.map_err(engine_error)?;
         }
         let raw_reused = started.elapsed();
         if round > 0 {
@@ -110,12 +102,7 @@ pub async fn run(component: &Path, rounds: usize) -> anyhow::Result<Report> {
         }
     }
     let [host_fresh_ns, raw_fresh_ns, raw_reused_ns] = samples.map(median_ns);
-    Ok(Report {
-        rounds,
-        host_fresh_ns,
-        raw_fresh_ns,
-        raw_reused_ns,
-    })
+    Ok(Report { rounds, host_fresh_ns, raw_fresh_ns, raw_reused_ns })
 }
 
 /// The engine's error is not a standard one; its chain of causes becomes one line.
@@ -152,42 +139,17 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            rounds,
-            host_fresh_ns,
-            raw_fresh_ns,
-            raw_reused_ns,
-        } = self;
+        let Self { rounds, host_fresh_ns, raw_fresh_ns, raw_reused_ns } = self;
         let micros = |ns: u64| ns as f64 / 1000.0;
         writeln!(
             f,
             "plugin: redact on {EVENT_BYTES} bytes, {rounds} rounds of {CALLS_A_ROUND} calls, medians"
         )?;
-        writeln!(
-            f,
-            "  host, fresh instance      {:8.1} us",
-            micros(*host_fresh_ns)
-        )?;
-        writeln!(
-            f,
-            "  wasmtime, fresh instance  {:8.1} us",
-            micros(*raw_fresh_ns)
-        )?;
-        writeln!(
-            f,
-            "  wasmtime, reused          {:8.1} us",
-            micros(*raw_reused_ns)
-        )?;
-        writeln!(
-            f,
-            "  host fresh / reused       {:8.2}",
-            self.fresh_to_reused()
-        )?;
-        write!(
-            f,
-            "  host's own overhead       {:8.1} us",
-            self.host_overhead_ns() as f64 / 1000.0
-        )
+        writeln!(f, "  host, fresh instance      {:8.1} us", micros(*host_fresh_ns))?;
+        writeln!(f, "  wasmtime, fresh instance  {:8.1} us", micros(*raw_fresh_ns))?;
+        writeln!(f, "  wasmtime, reused          {:8.1} us", micros(*raw_reused_ns))?;
+        writeln!(f, "  host fresh / reused       {:8.2}", self.fresh_to_reused())?;
+        write!(f, "  host's own overhead       {:8.1} us", self.host_overhead_ns() as f64 / 1000.0)
     }
 }
 

@@ -107,10 +107,5 @@ fn head(path: &str, headers: &[(&str, &str)], last: (&str, &str)) -> Vec<u8> {
 /// The status of a raw answer, if it has one.
 pub fn status(answer: &[u8]) -> Option<u16> {
     let line = answer.split(|byte| *byte == b'\r').next()?;
-    std::str::from_utf8(line)
-        .ok()?
-        .split(' ')
-        .nth(1)?
-        .parse()
-        .ok()
+    std::str::from_utf8(line).ok()?.split(' ').nth(1)?.parse().ok()
 }

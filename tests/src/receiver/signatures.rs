@@ -24,9 +24,7 @@ impl Seen {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next().with_context(|| format!("no `{name}`"))?;
         anyhow::ensure!(values.next().is_none(), "`{name}` is there twice");
-        value
-            .to_str()
-            .with_context(|| format!("`{name}` is no text"))
+        value.to_str().with_context(|| format!("`{name}` is no text"))
     }
 
     /// Standard Webhooks, symmetric signatures (`v1`): `secret` is `whsec_` and base64. One matching signature of
@@ -35,12 +33,8 @@ impl Seen {
     /// # Errors
     /// What does not fit.
     pub fn verify_standard(&self, secret: &str, now_s: i64) -> anyhow::Result<()> {
-        let key = secret
-            .strip_prefix("whsec_")
-            .context("a secret begins with `whsec_`")?;
-        let key = STANDARD
-            .decode(key)
-            .map_err(|error| anyhow::anyhow!("the secret: {error}"))?;
+        let key = secret.strip_prefix("whsec_").context("a secret begins with `whsec_`")?;
+        let key = STANDARD.decode(key).map_err(|error| anyhow::anyhow!("the secret: {error}"))?;
         let id = self.header("webhook-id")?;
         let timestamp = self.header("webhook-timestamp")?;
         let age_s = now_s - timestamp.parse::<i64>().context("webhook-timestamp")?;
@@ -50,13 +44,8 @@ impl Seen {
         mac.update(&self.body);
         let expected = STANDARD.encode(mac.finalize().into_bytes());
         let signatures = self.header("webhook-signature")?;
-        let mut found = signatures
-            .split(' ')
-            .filter_map(|one| one.strip_prefix("v1,"));
-        anyhow::ensure!(
-            found.any(|one| one == expected),
-            "no v1 signature fits: {signatures}"
-        );
+        let mut found = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
+        anyhow::ensure!(found.any(|one| one == expected), "no v1 signature fits: {signatures}");
         Ok(())
     }
 

@@ -34,20 +34,13 @@ fn token(body: &[u8]) -> String {
 }
 
 fn head(token: &str) -> Head<'_> {
-    Head {
-        method: b"POST",
-        authorization: vec![token.as_bytes()],
-        ..Head::default()
-    }
+    Head { method: b"POST", authorization: vec![token.as_bytes()], ..Head::default() }
 }
 
 /// A decision that has taken the head of a signed `body`.
 fn reading(policy: &Policy, body: &[u8]) -> Decision {
     let mut decision = Decision::default();
-    assert_eq!(
-        decision.head(policy, &head(&token(body)), NOW_S),
-        Action::Hold
-    );
+    assert_eq!(decision.head(policy, &head(&token(body)), NOW_S), Action::Hold);
     decision
 }
 
@@ -82,46 +75,16 @@ fn a_signed_body_is_forwarded_once_with_its_facts() {
 fn heads_of_a_wrong_form_are_refused_before_the_token_is_read() {
     let token = token(BODY);
     let good = head(&token);
-    check_refused(
-        &Head {
-            method: b"GET",
-            ..good.clone()
-        },
-        405,
-        "method",
-    );
-    check_refused(
-        &Head {
-            method: b"",
-            ..good.clone()
-        },
-        405,
-        "method",
-    );
-    let encoded = Head {
-        content_encoding: vec![b"identity", b"br"],
-        ..good.clone()
-    };
+    check_refused(&Head { method: b"GET", ..good.clone() }, 405, "method");
+    check_refused(&Head { method: b"", ..good.clone() }, 405, "method");
+    let encoded = Head { content_encoding: vec![b"identity", b"br"], ..good.clone() };
     check_refused(&encoded, 415, "content_encoding");
     for length in [&b"101"[..], b"99999999999999999999999"] {
-        let large = Head {
-            content_length: Some(length),
-            ..good.clone()
-        };
+        let large = Head { content_length: Some(length), ..good.clone() };
         check_refused(&large, 413, "body_too_large");
     }
-    check_refused(
-        &Head {
-            authorization: vec![],
-            ..good.clone()
-        },
-        401,
-        "no_token",
-    );
-    let twice = Head {
-        authorization: vec![token.as_bytes(); 2],
-        ..good
-    };
+    check_refused(&Head { authorization: vec![], ..good.clone() }, 401, "no_token");
+    let twice = Head { authorization: vec![token.as_bytes(); 2], ..good };
     check_refused(&twice, 401, "multiple_tokens");
 }
 
@@ -130,16 +93,10 @@ fn a_body_is_counted_whatever_its_length_header_says() {
     let policy = every();
     let mut decision = reading(&policy, BODY);
     assert_eq!(decision.part(&policy, 100), Action::Hold);
-    assert_eq!(
-        decision.part(&policy, 101),
-        Action::Refuse(Refusal::BodyTooLarge)
-    );
+    assert_eq!(decision.part(&policy, 101), Action::Refuse(Refusal::BodyTooLarge));
     let large = [b' '; 101];
     let mut decision = reading(&policy, &large);
-    assert_eq!(
-        decision.end(&policy, &large),
-        Action::Refuse(Refusal::BodyTooLarge)
-    );
+    assert_eq!(decision.end(&policy, &large), Action::Refuse(Refusal::BodyTooLarge));
 }
 
 #[test]
@@ -147,15 +104,9 @@ fn another_body_is_refused_and_an_empty_one_must_be_signed_as_such() {
     let policy = every();
     for body in [&b""[..], b"{}", &BODY[1..]] {
         let action = reading(&policy, BODY).end(&policy, body);
-        assert_eq!(
-            action,
-            Action::Refuse(Refusal::Token(Rejection::ShaMismatch))
-        );
+        assert_eq!(action, Action::Refuse(Refusal::Token(Rejection::ShaMismatch)));
     }
-    assert!(matches!(
-        reading(&policy, b"").end(&policy, b""),
-        Action::Forward(_)
-    ));
+    assert!(matches!(reading(&policy, b"").end(&policy, b""), Action::Forward(_)));
 }
 
 #[test]
@@ -170,18 +121,9 @@ fn an_authentic_body_that_cannot_be_read_is_forwarded() {
 #[test]
 fn the_lists_decide_what_is_answered_here() {
     let run = |policy: Policy| reading(&policy, BODY).end(&policy, BODY);
-    assert!(matches!(
-        run(policy("room_*", &[], OnFiltered::Ack)),
-        Action::Forward(_)
-    ));
-    assert!(matches!(
-        run(policy("room_*", &["*_started"], OnFiltered::Ack)),
-        Action::Ack(_)
-    ));
-    assert!(matches!(
-        run(policy("track_*", &[], OnFiltered::Ack)),
-        Action::Ack(_)
-    ));
+    assert!(matches!(run(policy("room_*", &[], OnFiltered::Ack)), Action::Forward(_)));
+    assert!(matches!(run(policy("room_*", &["*_started"], OnFiltered::Ack)), Action::Ack(_)));
+    assert!(matches!(run(policy("track_*", &[], OnFiltered::Ack)), Action::Ack(_)));
     let Action::Forward(facts) = run(policy("track_*", &[], OnFiltered::Pass)) else {
         panic!("not forwarded");
     };
@@ -190,10 +132,7 @@ fn the_lists_decide_what_is_answered_here() {
 
 #[test]
 fn without_keys_the_answer_is_temporary() {
-    let policy = Policy {
-        verifier: Verifier::new(KeyRing::new(), Rules::default()),
-        ..every()
-    };
+    let policy = Policy { verifier: Verifier::new(KeyRing::new(), Rules::default()), ..every() };
     let action = Decision::default().head(&policy, &head(&token(BODY)), NOW_S);
     assert_eq!(action, Action::Refuse(Refusal::NoKeys));
     assert_eq!(Refusal::NoKeys.status(), 503);
@@ -201,15 +140,9 @@ fn without_keys_the_answer_is_temporary() {
 
 #[test]
 fn a_head_that_is_not_held_goes_on_and_its_body_waits() {
-    let policy = Policy {
-        hold_headers: false,
-        ..every()
-    };
+    let policy = Policy { hold_headers: false, ..every() };
     let mut decision = Decision::default();
-    assert_eq!(
-        decision.head(&policy, &head(&token(BODY)), NOW_S),
-        Action::Continue
-    );
+    assert_eq!(decision.head(&policy, &head(&token(BODY)), NOW_S), Action::Continue);
     assert!(decision.is_reading());
     assert_eq!(decision.part(&policy, 5), Action::Hold);
     let refused = Action::Refuse(Refusal::Token(Rejection::ShaMismatch));
@@ -232,10 +165,7 @@ enum Call {
 }
 
 fn call() -> impl Strategy<Value = Call> {
-    let body = prop_oneof![
-        Just(BODY.to_vec()),
-        prop::collection::vec(any::<u8>(), 0..120)
-    ];
+    let body = prop_oneof![Just(BODY.to_vec()), prop::collection::vec(any::<u8>(), 0..120)];
     prop_oneof![
         any::<bool>().prop_map(Call::Head),
         (0_usize..200).prop_map(Call::Part),

@@ -17,10 +17,7 @@ fn nothing_and_an_empty_object_mean_the_defaults() {
     for json in ["", "{}"] {
         let settings = Settings::parse(json.as_bytes()).unwrap();
         assert_eq!(settings.keys_env, ["LIVEKIT_KEYS"]);
-        assert_eq!(
-            (settings.rules.leeway_s, settings.rules.token_age_max_s),
-            (60, 0)
-        );
+        assert_eq!((settings.rules.leeway_s, settings.rules.token_age_max_s), (60, 0));
         assert!(!settings.rules.accept_bearer_prefix);
         assert_eq!(settings.body_bytes_max, 8 * 1024 * 1024);
         assert!(settings.hold_headers);
@@ -42,10 +39,7 @@ fn every_field_takes_effect() {
     )
     .unwrap();
     assert_eq!(settings.keys_env, ["A", "B"]);
-    assert_eq!(
-        (settings.rules.leeway_s, settings.rules.token_age_max_s),
-        (0, 600)
-    );
+    assert_eq!((settings.rules.leeway_s, settings.rules.token_age_max_s), (0, 600));
     assert!(settings.rules.accept_bearer_prefix);
     assert_eq!(settings.body_bytes_max, 4096);
     assert!(!settings.hold_headers);
@@ -95,11 +89,7 @@ fn patterns_are_checked_one_by_one() {
 fn what_is_no_object_is_refused() {
     check("[]", &["configuration: must be a JSON object"]);
     let texts = problems("{");
-    assert!(
-        texts
-            .concat()
-            .starts_with("configuration: must be JSON in a StringValue: ")
-    );
+    assert!(texts.concat().starts_with("configuration: must be JSON in a StringValue: "));
 }
 
 #[test]
@@ -114,9 +104,7 @@ fn keys_come_from_every_variable_and_their_text_is_never_told() {
         .unwrap();
     assert_eq!(keys.api_keys().collect::<Vec<_>>(), ["one", "two", "three"]);
     assert!(settings.keys(|_| None).unwrap().is_empty());
-    let wrong = settings
-        .keys(|name| Some(format!("a: b\nhidden{name}")))
-        .unwrap_err();
+    let wrong = settings.keys(|name| Some(format!("a: b\nhidden{name}"))).unwrap_err();
     let text: Vec<_> = wrong.iter().map(ToString::to_string).collect();
     assert_eq!(text.len(), 3);
     assert!(text[0].starts_with("$A: line 2"), "{text:?}");

@@ -51,18 +51,10 @@ pub async fn report(wasm: Bytes, config: Bytes) -> Result<Report, engine::Error>
         }
     }
     // The policy belongs to the operator's configuration; any will do to see whether it loads.
-    let options = Options {
-        config,
-        on_error: Some(OnError::Fail),
-        ..Options::default()
-    };
+    let options = Options { config, on_error: Some(OnError::Fail), ..Options::default() };
     match Plugin::load(&engine, "checked", wasm, options).await {
         Ok(plugin) => {
-            report.interfaces = plugin
-                .interfaces()
-                .into_iter()
-                .map(|i| i.as_str())
-                .collect();
+            report.interfaces = plugin.interfaces().into_iter().map(|i| i.as_str()).collect();
             report.checks_config = plugin.has_lifecycle();
         }
         Err(error) => report.problem = Some(problem(&error)),
@@ -134,17 +126,8 @@ impl Report {
 
     fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "size        {} bytes", self.bytes)?;
-        writeln!(
-            out,
-            "component   {}",
-            if self.component { "yes" } else { "no" }
-        )?;
-        if let Some(Inspection {
-            imports,
-            exports,
-            memory_bytes,
-        }) = &self.inspection
-        {
+        writeln!(out, "component   {}", if self.component { "yes" } else { "no" })?;
+        if let Some(Inspection { imports, exports, memory_bytes }) = &self.inspection {
             writeln!(out, "imports     {}", list(imports))?;
             writeln!(out, "exports     {}", list(exports))?;
             if let Some(bytes) = memory_bytes {
@@ -154,11 +137,8 @@ impl Report {
         match &self.problem {
             None => {
                 writeln!(out, "called for  {}", self.interfaces.join(", "))?;
-                let config = if self.checks_config {
-                    "accepted"
-                } else {
-                    "not checked by the plugin"
-                };
+                let config =
+                    if self.checks_config { "accepted" } else { "not checked by the plugin" };
                 writeln!(out, "config      {config}")?;
                 writeln!(out, "starts      yes")
             }
@@ -171,9 +151,5 @@ impl Report {
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        "nothing".to_owned()
-    } else {
-        names.join(", ")
-    }
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

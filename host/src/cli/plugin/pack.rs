@@ -56,7 +56,5 @@ pub fn pack(module: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window == needle)
+    haystack.windows(needle.len()).any(|window| window == needle)
 }

@@ -8,12 +8,7 @@ async fn run_in(command: Command) -> (bool, String) {
 }
 
 async fn check(file: PathBuf, config: &str, json: bool) -> (bool, String) {
-    run_in(Command::Check {
-        file,
-        config: config.to_owned(),
-        json,
-    })
-    .await
+    run_in(Command::Check { file, config: config.to_owned(), json }).await
 }
 
 fn scratch(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
@@ -27,11 +22,7 @@ fn scratch(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 async fn check_says_what_a_good_component_needs_and_gives() {
     let (ok, text) = check(component_path("redact"), "{}", false).await;
     assert!(ok, "{text}");
-    for words in [
-        "called for  transform",
-        "config      accepted",
-        "starts      yes",
-    ] {
+    for words in ["called for  transform", "config      accepted", "starts      yes"] {
         assert!(text.contains(words), "{words:?} in {text}");
     }
 }
@@ -49,17 +40,10 @@ async fn check_prints_one_json_object_on_request() {
 #[tokio::test]
 async fn check_reads_a_configuration_from_a_file_and_tells_what_the_plugin_says_to_it() {
     let (_folder, config) = scratch("config.json", br#"{"fields":["room..x"]}"#);
-    let (ok, text) = check(
-        component_path("redact"),
-        &format!("@{}", config.display()),
-        false,
-    )
-    .await;
+    let (ok, text) =
+        check(component_path("redact"), &format!("@{}", config.display()), false).await;
     assert!(!ok);
-    assert!(
-        text.contains("the plugin refuses its config: fields: \"room..x\""),
-        "{text}"
-    );
+    assert!(text.contains("the plugin refuses its config: fields: \"room..x\""), "{text}");
     assert!(text.contains("README"), "{text}");
 }
 
@@ -83,37 +67,19 @@ async fn a_file_or_an_option_that_cannot_be_used_is_a_usage_error() {
         json: false,
     };
     assert_eq!(run(missing, &mut out).await.unwrap(), ExitCode::from(USAGE));
-    let broken = Command::Check {
-        file: component_path("redact"),
-        config: "{".to_owned(),
-        json: false,
-    };
+    let broken =
+        Command::Check { file: component_path("redact"), config: "{".to_owned(), json: false };
     assert_eq!(run(broken, &mut out).await.unwrap(), ExitCode::from(USAGE));
-    assert!(
-        String::from_utf8(out)
-            .unwrap()
-            .contains("--config is not JSON")
-    );
+    assert!(String::from_utf8(out).unwrap().contains("--config is not JSON"));
 }
 
 #[tokio::test]
 async fn pack_refuses_what_it_cannot_make_a_component_of() {
     let (_folder, component) = scratch("c.wasm", b"\0asm\x0d\0\x01\0");
-    let (ok, text) = run_in(Command::Pack {
-        module: component,
-        output: None,
-    })
-    .await;
+    let (ok, text) = run_in(Command::Pack { module: component, output: None }).await;
     assert!(!ok && text.contains("a component already"), "{text}");
     let (_folder, bare) = scratch("m.wasm", b"\0asm\x01\0\0\0");
-    let (ok, text) = run_in(Command::Pack {
-        module: bare.clone(),
-        output: None,
-    })
-    .await;
-    assert!(
-        !ok && text.contains("no description of its world"),
-        "{text}"
-    );
+    let (ok, text) = run_in(Command::Pack { module: bare.clone(), output: None }).await;
+    assert!(!ok && text.contains("no description of its world"), "{text}");
     assert!(!bare.with_extension("component.wasm").exists());
 }

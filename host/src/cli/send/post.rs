@@ -95,12 +95,7 @@ impl Poster {
             Some("https") => Some(tls_connector()?),
             _ => None,
         };
-        Ok(Self {
-            url,
-            deadline,
-            tls,
-            open: None,
-        })
+        Ok(Self { url, deadline, tls, open: None })
     }
 
     /// Sends one request and reads its answer.
@@ -126,10 +121,7 @@ impl Poster {
         match timeout_at(started + self.deadline, exchange).await {
             Ok(Ok((answer, open))) => {
                 self.open = open;
-                Ok(Answer {
-                    elapsed: started.elapsed(),
-                    ..answer
-                })
+                Ok(Answer { elapsed: started.elapsed(), ..answer })
             }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::Deadline(self.deadline)),
@@ -169,17 +161,9 @@ async fn ready(open: Option<Open>) -> Option<Open> {
 
 async fn connect(url: &Uri, tls: Option<TlsConnector>) -> Result<Open, Error> {
     let host = url.host().unwrap_or_default();
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    let port = url
-        .port_u16()
-        .unwrap_or(if tls.is_some() { 443 } else { 80 });
-    let failed = |source| Error::Connect {
-        authority: format!("{host}:{port}"),
-        source,
-    };
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
+    let failed = |source| Error::Connect { authority: format!("{host}:{port}"), source };
     let socket = TcpStream::connect((host, port)).await.map_err(failed)?;
     socket.set_nodelay(true).map_err(failed)?;
     let stream: Box<dyn Stream> = match tls {
@@ -190,14 +174,9 @@ async fn connect(url: &Uri, tls: Option<TlsConnector>) -> Result<Open, Error> {
             Box::new(tls.connect(name, socket).await.map_err(failed)?)
         }
     };
-    let (sender, connection) = http1::Builder::new()
-        .title_case_headers(true)
-        .handshake(TokioIo::new(stream))
-        .await?;
-    Ok(Open {
-        sender,
-        connection: Box::pin(connection),
-    })
+    let (sender, connection) =
+        http1::Builder::new().title_case_headers(true).handshake(TokioIo::new(stream)).await?;
+    Ok(Open { sender, connection: Box::pin(connection) })
 }
 
 /// Reads an answer up to the limit.

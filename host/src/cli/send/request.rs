@@ -34,12 +34,7 @@ impl Signed {
         now_s: i64,
     ) -> Self {
         let authorization = sign::authorization(&pair.api_key, &pair.secret, &body, now_s);
-        Self {
-            kind: kind.to_owned(),
-            event_id,
-            body,
-            authorization,
-        }
+        Self { kind: kind.to_owned(), event_id, body, authorization }
     }
 
     /// The headers LiveKit sends, in its order, without `Host` and `Content-Length`.
@@ -72,12 +67,7 @@ impl Signed {
     /// # Errors
     /// When `out` fails.
     pub fn write_http(&self, url: &hyper::Uri, out: &mut dyn Write) -> std::io::Result<()> {
-        write!(
-            out,
-            "POST {} HTTP/1.1\r\nHost: {}\r\n",
-            path_of(url),
-            host_of(url)
-        )?;
+        write!(out, "POST {} HTTP/1.1\r\nHost: {}\r\n", path_of(url), host_of(url))?;
         for (name, value) in self.headers() {
             write!(out, "{}: {value}\r\n", title_case(name.as_str()))?;
         }
@@ -95,11 +85,7 @@ impl Signed {
         body_file: Option<&str>,
         out: &mut dyn Write,
     ) -> std::io::Result<()> {
-        writeln!(
-            out,
-            "curl --include --request POST {} \\",
-            quoted(&url.to_string())
-        )?;
+        writeln!(out, "curl --include --request POST {} \\", quoted(&url.to_string()))?;
         for (name, value) in self.headers() {
             let header = format!("{}: {value}", title_case(name.as_str()));
             writeln!(out, "  --header {} \\", quoted(&header))?;
@@ -134,7 +120,5 @@ fn path_of(url: &hyper::Uri) -> &str {
 /// The authority without a user, as `Host` wants it.
 fn host_of(url: &hyper::Uri) -> &str {
     let authority = url.authority().map_or("", |authority| authority.as_str());
-    authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host)
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }

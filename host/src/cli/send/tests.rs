@@ -31,9 +31,7 @@ async fn request(socket: &mut TcpStream) -> Option<Vec<u8>> {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("Content-Length: "));
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
             if length.is_some_and(|length| length.parse() == Ok(body.len())) {
                 return Some(bytes);
             }
@@ -88,24 +86,14 @@ async fn what_is_sent_is_what_livekit_sends() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     let (exit, out, seen, _) = exchange(&["participant_joined"], 1, answer, false).await;
     assert_eq!(exit, code(ExitCode::SUCCESS), "{out}");
-    assert!(
-        out.contains("200 OK") && out.contains("counts this as delivered."),
-        "{out}"
-    );
+    assert!(out.contains("200 OK") && out.contains("counts this as delivered."), "{out}");
     assert!(out.contains("note: signed with devkey/secret"), "{out}");
     let text = String::from_utf8(seen[0].clone()).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let names: Vec<_> = head
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split_once(':'))
-        .collect();
+    let names: Vec<_> = head.lines().skip(1).filter_map(|line| line.split_once(':')).collect();
     let names: Vec<_> = names.iter().map(|(name, _)| *name).collect();
     assert!(head.starts_with("POST /webhook HTTP/1.1\r\n"), "{head}");
-    for line in [
-        "User-Agent: LiveKit",
-        "Content-Type: application/webhook+json",
-    ] {
+    for line in ["User-Agent: LiveKit", "Content-Type: application/webhook+json"] {
         assert!(head.lines().any(|found| found == line), "{head}");
     }
     assert_eq!(names.len(), 6, "{names:?}");
@@ -113,11 +101,7 @@ async fn what_is_sent_is_what_livekit_sends() {
     assert!(body.starts_with(r#"{"event":"participant_joined","room":{"sid":"RM_"#));
     let capture = Capture::parse(&seen[0]).unwrap();
     let now_s = SystemClock.now().as_secs();
-    assert!(
-        report::judge(&capture, &[KeyPair::dev()], now_s)
-            .unwrap()
-            .accepted()
-    );
+    assert!(report::judge(&capture, &[KeyPair::dev()], now_s).unwrap().accepted());
 }
 
 #[tokio::test]
@@ -140,33 +124,23 @@ async fn many_go_over_one_connection_and_survive_its_end() {
     let (exit, out, seen, connections) =
         exchange(&["room_started", "--count", "5"], 5, answer, false).await;
     assert_eq!((exit, connections), (code(ExitCode::SUCCESS), 1), "{out}");
-    assert!(
-        out.contains("5 sent in") && out.contains("5 × 200"),
-        "{out}"
-    );
+    assert!(out.contains("5 sent in") && out.contains("5 × 200"), "{out}");
     let ids = seen.iter().map(|bytes| {
         let body = Capture::parse(bytes).unwrap().body;
         Envelope::parse(&body).unwrap().id.unwrap()
     });
     assert_eq!(ids.collect::<std::collections::BTreeSet<_>>().len(), 5);
     let closing = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    let (exit, out, _, connections) = exchange(
-        &["room_started", "--count", "3", "--id", "EV_x"],
-        3,
-        closing,
-        true,
-    )
-    .await;
+    let (exit, out, _, connections) =
+        exchange(&["room_started", "--count", "3", "--id", "EV_x"], 3, closing, true).await;
     assert_eq!((exit, connections), (code(ExitCode::SUCCESS), 3), "{out}");
 }
 
 #[tokio::test]
 async fn a_flood_is_cut_and_silence_ends() {
     let length = post::RESPONSE_BYTES_MAX + 1;
-    let flood = format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}",
-        "x".repeat(length)
-    );
+    let flood =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length));
     let (exit, out, _, _) = exchange(&["room_started"], 1, &flood, true).await;
     assert_eq!(exit, code(ExitCode::SUCCESS));
     assert!(out.contains("the rest was not read"), "{}", out.len());
@@ -187,12 +161,7 @@ async fn what_is_printed_verifies() {
         let (_, out) = run_with(&[kind, "--print", "--room", "it's"]).await;
         let capture = Capture::parse(out.as_bytes()).unwrap();
         let now_s = SystemClock.now().as_secs();
-        assert!(
-            report::judge(&capture, &[KeyPair::dev()], now_s)
-                .unwrap()
-                .accepted(),
-            "{out}"
-        );
+        assert!(report::judge(&capture, &[KeyPair::dev()], now_s).unwrap().accepted(), "{out}");
         assert!(capture.notes.is_empty());
     }
     let (exit, out) = run_with(&["room_started", "--room", "it's"]).await;
@@ -255,8 +224,5 @@ fn fates_are_livekits() {
 
 #[test]
 fn a_strangers_text_cannot_drive_the_terminal() {
-    assert_eq!(
-        printable(b"a\x1b[2Jb\r\n\tc\xff\n\n"),
-        "a\u{fffd}[2Jb\u{fffd}\n\tc\u{fffd}"
-    );
+    assert_eq!(printable(b"a\x1b[2Jb\r\n\tc\xff\n\n"), "a\u{fffd}[2Jb\u{fffd}\n\tc\u{fffd}");
 }

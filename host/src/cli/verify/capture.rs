@@ -64,11 +64,7 @@ impl Capture {
             }
         }
         headers.retain(|(name, _)| !name.is_empty());
-        Ok(Self {
-            headers,
-            body,
-            notes,
-        })
+        Ok(Self { headers, body, notes })
     }
 
     /// From two files.
@@ -77,19 +73,12 @@ impl Capture {
     /// When the headers cannot be read.
     pub fn from_parts(headers: &[u8], body: Vec<u8>) -> Result<Self, Error> {
         let (headers, _) = split_headers(headers)?;
-        Ok(Self {
-            headers,
-            body,
-            notes: Vec::new(),
-        })
+        Ok(Self { headers, body, notes: Vec::new() })
     }
 
     /// All values of a header.
     pub fn values<'c>(&'c self, name: &'c str) -> impl Iterator<Item = &'c [u8]> {
-        let named = self
-            .headers
-            .iter()
-            .filter(move |(n, _)| n.eq_ignore_ascii_case(name));
+        let named = self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_slice())
     }
 }
@@ -104,10 +93,9 @@ fn split_headers(bytes: &[u8]) -> Result<(Headers, &[u8]), Error> {
         line_number += 1;
         let end = rest.iter().position(|byte| *byte == b'\n');
         let (line, after) = match end {
-            Some(end) => (
-                rest.get(..end).unwrap_or_default(),
-                rest.get(end + 1..).unwrap_or_default(),
-            ),
+            Some(end) => {
+                (rest.get(..end).unwrap_or_default(), rest.get(end + 1..).unwrap_or_default())
+            }
             None => (rest, [].as_slice()),
         };
         rest = after;

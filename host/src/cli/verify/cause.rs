@@ -80,12 +80,8 @@ fn bearer(value: &[u8], capture: &Capture, pairs: &[KeyPair], now_s: i64) -> Str
 }
 
 fn several(values: &[&[u8]], capture: &Capture, pairs: &[KeyPair], now_s: i64) -> Option<String> {
-    let parts = values
-        .iter()
-        .flat_map(|value| value.split(|byte| *byte == b','));
-    let good = parts
-        .filter(|part| passes(part.trim_ascii(), capture, pairs, now_s))
-        .count();
+    let parts = values.iter().flat_map(|value| value.split(|byte| *byte == b','));
+    let good = parts.filter(|part| passes(part.trim_ascii(), capture, pairs, now_s)).count();
     (good > 0).then(|| {
         "One of the values is LiveKit's own, the other was added on the way, often by a proxy \
          with basic authentication. Let nothing else set `Authorization`."
@@ -94,10 +90,7 @@ fn several(values: &[&[u8]], capture: &Capture, pairs: &[KeyPair], now_s: i64) -
 }
 
 fn unknown_key(api_key: &str, token: &[u8], pairs: &[KeyPair]) -> Option<String> {
-    let ours: Vec<_> = pairs
-        .iter()
-        .map(|pair| format!("{:?}", pair.api_key))
-        .collect();
+    let ours: Vec<_> = pairs.iter().map(|pair| format!("{:?}", pair.api_key)).collect();
     let ours = ours.join(", ");
     let signer = verifier(pairs).ok()?.signer(token).map(str::to_owned);
     if let Some(signer) = signer {
@@ -125,27 +118,16 @@ fn secret(token: &[u8], pairs: &[KeyPair]) -> Option<String> {
         for (what, secret) in shapes(&pair.secret) {
             tries.push((format!("the secret of {:?} {what}", pair.api_key), secret));
         }
-        tries.push((
-            format!("the secret of another key, {:?}", pair.api_key),
-            pair.secret.clone(),
-        ));
+        tries.push((format!("the secret of another key, {:?}", pair.api_key), pair.secret.clone()));
     }
-    tries.push((
-        "`secret`, the one of `livekit-server --dev`".to_owned(),
-        DEV_SECRET.to_vec(),
-    ));
+    tries.push(("`secret`, the one of `livekit-server --dev`".to_owned(), DEV_SECRET.to_vec()));
     for (what, secret) in tries {
         let mut ring = KeyRing::new();
         if ring.insert("tried", &secret).is_err() {
             continue;
         }
-        if Verifier::new(ring, Rules::default())
-            .signer(token)
-            .is_some()
-        {
-            return Some(format!(
-                "It was signed with {what}. Make both sides use the same bytes."
-            ));
+        if Verifier::new(ring, Rules::default()).signer(token).is_some() {
+            return Some(format!("It was signed with {what}. Make both sides use the same bytes."));
         }
     }
     Some(
@@ -159,24 +141,13 @@ fn secret(token: &[u8], pairs: &[KeyPair]) -> Option<String> {
 fn shapes(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut shapes = vec![
         ("with a line end after it", [secret, b"\n"].concat()),
-        (
-            "with a Windows line end after it",
-            [secret, b"\r\n"].concat(),
-        ),
-        (
-            "without the white space around it",
-            secret.trim_ascii().to_vec(),
-        ),
+        ("with a Windows line end after it", [secret, b"\r\n"].concat()),
+        ("without the white space around it", secret.trim_ascii().to_vec()),
         ("in double quotes", [b"\"", secret, b"\""].concat()),
-        (
-            "after base64 encoding",
-            STANDARD.encode(secret).into_bytes(),
-        ),
+        ("after base64 encoding", STANDARD.encode(secret).into_bytes()),
     ];
     for quote in [b'"', b'\''] {
-        let inner = secret
-            .strip_prefix(&[quote])
-            .and_then(|inner| inner.strip_suffix(&[quote]));
+        let inner = secret.strip_prefix(&[quote]).and_then(|inner| inner.strip_suffix(&[quote]));
         shapes.extend(inner.map(|inner| ("without the quotes around it", inner.to_vec())));
     }
     let trimmed = secret.trim_ascii();
@@ -185,9 +156,8 @@ fn shapes(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         shapes.extend(decoded.map(|decoded| ("after base64 decoding", decoded)));
     }
     // As a lenient decoder reads it: other characters are passed over.
-    let letters = trimmed
-        .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte));
+    let letters =
+        trimmed.iter().filter(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte));
     let mut letters: Vec<u8> = letters.copied().collect();
     letters.truncate(letters.len() / 4 * 4);
     let decoded = STANDARD.decode(letters).ok();
@@ -197,21 +167,14 @@ fn shapes(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn unhex(text: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(text)
-        .ok()
-        .filter(|text| text.len().is_multiple_of(2))?;
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len().is_multiple_of(2))?;
     let pairs = (0..text.len()).step_by(2).map(|at| text.get(at..at + 2));
-    pairs
-        .map(|pair| u8::from_str_radix(pair?, 16).ok())
-        .collect()
+    pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
 }
 
 fn no_digest(token: &[u8]) -> String {
     let claims = claims(token);
-    let grants = claims
-        .as_ref()
-        .and_then(|claims| claims.get("video"))
-        .is_some();
+    let grants = claims.as_ref().and_then(|claims| claims.get("video")).is_some();
     if grants {
         return "This is a room access token, the kind that clients join with: rightly signed, but \
                 not by a webhook sender. Whoever sent it is not LiveKit."

@@ -14,10 +14,7 @@ pub fn parse(text: &str) -> Result<i64, String> {
 fn rfc3339(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = text.get(from..to)?;
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse().ok())?
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
     };
     let mark = |at: usize, marks: &[u8]| text.as_bytes().get(at).filter(|b| marks.contains(b));
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);

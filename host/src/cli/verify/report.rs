@@ -12,14 +12,8 @@ use crate::cli::credentials::KeyPair;
 /// The checks, and what each one asks.
 pub const CHECKS: [(&str, &str); 9] = [
     ("keys", "there is a key to judge by"),
-    (
-        "authorization",
-        "one Authorization header with a raw token of three parts",
-    ),
-    (
-        "header",
-        "the token says HS256 and nothing that changes how to read it",
-    ),
+    ("authorization", "one Authorization header with a raw token of three parts"),
+    ("header", "the token says HS256 and nothing that changes how to read it"),
     ("issuer", "the token names one of the keys"),
     ("signature", "a secret of that key made the signature"),
     ("times", "the token is valid at this time"),
@@ -95,13 +89,7 @@ fn check_of(rejection: &Rejection) -> usize {
     match rejection {
         R::NoKeys => 0,
         R::NoToken | R::MultipleTokens | R::TokenTooLong { .. } | R::Bearer | R::Parts { .. } => 1,
-        R::Base64 {
-            part: Part::Payload,
-        }
-        | R::Json {
-            part: Part::Payload,
-            ..
-        } => 3,
+        R::Base64 { part: Part::Payload } | R::Json { part: Part::Payload, .. } => 3,
         R::Base64 { .. } => 1,
         R::Json { .. } | R::Alg { .. } | R::Critical { .. } => 2,
         R::IssMissing | R::UnknownKey { .. } => 3,
@@ -138,9 +126,7 @@ impl Report {
 
     /// What explains the refusal.
     pub fn causes(&self) -> &[String] {
-        self.failed
-            .as_ref()
-            .map_or(&[], |failed| failed.causes.as_slice())
+        self.failed.as_ref().map_or(&[], |failed| failed.causes.as_slice())
     }
 
     fn state(&self, check: usize) -> &'static str {
@@ -165,11 +151,7 @@ impl Report {
         }
         if let Some(token) = &self.token {
             let left = token.expires_at_s - self.now_s;
-            writeln!(
-                out,
-                "token: signed by {:?}, {left} s of its life left",
-                token.api_key
-            )?;
+            writeln!(out, "token: signed by {:?}, {left} s of its life left", token.api_key)?;
         }
         match (&self.failed, &self.envelope) {
             (Some(failed), _) => {
@@ -186,10 +168,7 @@ impl Report {
                 let id = envelope.id.as_deref().unwrap_or("-");
                 let bytes = self.body_bytes;
                 let event = &envelope.event;
-                writeln!(
-                    out,
-                    "authentic: {event}, room {room}, id {id}, {bytes} bytes"
-                )?;
+                writeln!(out, "authentic: {event}, room {room}, id {id}, {bytes} bytes")?;
             }
             (None, None) => {}
         }

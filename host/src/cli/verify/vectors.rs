@@ -46,16 +46,9 @@ pub fn run(text: &[u8], as_json: bool, out: &mut dyn Write) -> anyhow::Result<Ex
         }
     }
     if !as_json {
-        writeln!(
-            out,
-            "{judged} judged, {differ} differ from what is expected"
-        )?;
+        writeln!(out, "{judged} judged, {differ} differ from what is expected")?;
     }
-    Ok(if differ == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if differ == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Verdict and reason. A key pair that cannot be used refuses everything.
@@ -86,8 +79,7 @@ fn parse(line: &[u8], out: &mut dyn Write, number: usize) -> std::io::Result<Opt
 fn vector(value: &Value) -> Result<Vector, String> {
     let text = |name: &str| {
         let text = value.get(name).and_then(Value::as_str);
-        text.map(str::to_owned)
-            .ok_or_else(|| format!("`{name}` must be a string"))
+        text.map(str::to_owned).ok_or_else(|| format!("`{name}` must be a string"))
     };
     let headers = value.get("headers").and_then(Value::as_array);
     let headers = headers.ok_or("`headers` must be a list of [name, value]")?;
@@ -104,14 +96,8 @@ fn vector(value: &Value) -> Result<Vector, String> {
     }
     Ok(Vector {
         name: text("name")?,
-        pair: KeyPair {
-            api_key: text("api_key")?,
-            secret: text("secret")?.into_bytes(),
-        },
-        now_s: value
-            .get("now")
-            .and_then(Value::as_i64)
-            .ok_or("`now` must be unix seconds")?,
+        pair: KeyPair { api_key: text("api_key")?, secret: text("secret")?.into_bytes() },
+        now_s: value.get("now").and_then(Value::as_i64).ok_or("`now` must be unix seconds")?,
         capture: Capture {
             headers: headers.ok_or("`headers` must be a list of [name, value]")?,
             body: body.map_err(|error| format!("`body_base64`: {error}"))?,

@@ -65,10 +65,7 @@ impl types::HostEvent for State {
     ) -> wasmtime::Result<Option<String>> {
         // The last one added wins, as a later plugin may correct an earlier one.
         let added = self.input.attributes.iter().rev();
-        Ok(added
-            .into_iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value.clone()))
+        Ok(added.into_iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone()))
     }
 
     fn field(
@@ -76,9 +73,7 @@ impl types::HostEvent for State {
         _: Resource<EventHandle>,
         pointer: String,
     ) -> wasmtime::Result<Option<String>> {
-        let body = self
-            .body
-            .get_or_init(|| serde_json::from_slice(&self.input.body).ok());
+        let body = self.body.get_or_init(|| serde_json::from_slice(&self.input.body).ok());
         Ok(body.as_ref().and_then(|body| at(body, &pointer)))
     }
 

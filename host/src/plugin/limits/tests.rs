@@ -3,15 +3,10 @@ use wasmtime::ResourceLimiter;
 
 #[track_caller]
 fn check(name: &str, value: u64, expect: Result<(), &str>) {
-    let set = Limits::default()
-        .set(name, value)
-        .map_err(|error| error.to_string());
+    let set = Limits::default().set(name, value).map_err(|error| error.to_string());
     match expect {
         Ok(()) => assert_eq!(set, Ok(())),
-        Err(words) => assert!(
-            set.clone().is_err_and(|error| error.contains(words)),
-            "{set:?}"
-        ),
+        Err(words) => assert!(set.clone().is_err_and(|error| error.contains(words)), "{set:?}"),
     }
 }
 
@@ -28,10 +23,7 @@ fn a_limit_is_set_between_one_and_its_cap() {
 fn every_default_is_within_its_cap_and_every_name_is_its_own() {
     for (index, row) in ROWS.iter().enumerate() {
         assert!(row.default <= row.cap, "{row:?}");
-        assert_eq!(
-            ROWS.iter().position(|other| other.name == row.name),
-            Some(index)
-        );
+        assert_eq!(ROWS.iter().position(|other| other.name == row.name), Some(index));
         assert_eq!(row.index, index);
         assert_eq!(Limits::default().get(*row), row.default);
     }
@@ -41,10 +33,7 @@ fn every_default_is_within_its_cap_and_every_name_is_its_own() {
 fn memories_are_summed_and_a_refusal_is_remembered() {
     let mut growth = Growth::new(&Limits::default().with(MEMORY_BYTES, 100).unwrap());
     assert!(growth.memory_growing(0, 60, None).unwrap());
-    assert!(
-        !growth.memory_growing(0, 60, None).unwrap(),
-        "a second memory shares the sum"
-    );
+    assert!(!growth.memory_growing(0, 60, None).unwrap(), "a second memory shares the sum");
     assert!(growth.refused());
     assert!(growth.memory_growing(60, 100, None).unwrap());
     assert_eq!(growth.peak_bytes(), 100);

@@ -22,11 +22,7 @@ fn a_cut_never_splits_a_character_or_an_escape() {
 
 #[test]
 fn lines_and_bytes_past_the_limit_are_counted() {
-    let limits = Limits::default()
-        .with(LOG_LINES, 2)
-        .unwrap()
-        .with(LOG_LINE_BYTES, 8)
-        .unwrap();
+    let limits = Limits::default().with(LOG_LINES, 2).unwrap().with(LOG_LINE_BYTES, 8).unwrap();
     let mut lines = Lines::new("p", "e", &limits);
     for _ in 0..5 {
         lines.push(2, "x", &[]);

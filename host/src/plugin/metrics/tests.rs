@@ -8,15 +8,8 @@ fn counters_add_up_and_observations_are_summed() {
     metrics.count("seen", 3, label);
     metrics.observe("took", 1.5, Vec::new());
     metrics.observe("took", 2.0, Vec::new());
-    let values: Vec<_> = metrics
-        .snapshot()
-        .into_iter()
-        .map(|(_, value)| value)
-        .collect();
-    assert_eq!(
-        values,
-        [Value::Count(5), Value::Observed { count: 2, sum: 3.5 }]
-    );
+    let values: Vec<_> = metrics.snapshot().into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [Value::Count(5), Value::Observed { count: 2, sum: 3.5 }]);
     assert_eq!(metrics.dropped(), 0);
 }
 
@@ -25,10 +18,7 @@ fn check_dropped(send: impl FnOnce(&Metrics)) {
     let metrics = Metrics::default();
     metrics.count("one", 1, Vec::new());
     send(&metrics);
-    assert_eq!(
-        (metrics.dropped(), metrics.snapshot()[0].1),
-        (1, Value::Count(1))
-    );
+    assert_eq!((metrics.dropped(), metrics.snapshot()[0].1), (1, Value::Count(1)));
 }
 
 #[test]

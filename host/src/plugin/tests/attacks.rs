@@ -17,19 +17,14 @@ fn capture_log() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
     }
     let sink = Sink::default();
     let writer = sink.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let text = move || String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
     (tracing::subscriber::set_default(subscriber), text)
 }
 
 async fn attack(what: &str, limits: Limits) -> Result<Vec<Output>, Fault> {
-    plugin("evil", "", limits)
-        .await
-        .call(in_room(&format!("evil:{what}")))
-        .await
+    plugin("evil", "", limits).await.call(in_room(&format!("evil:{what}"))).await
 }
 
 #[track_caller]
@@ -56,19 +51,13 @@ async fn every_event_gets_a_fresh_instance() {
 #[tokio::test]
 async fn an_endless_loop_is_stopped_by_its_cpu_budget() {
     let limits = generous().with(limits::CPU_PURE_MS, 20).unwrap();
-    assert_eq!(
-        attack("loop", limits).await,
-        Err(Fault::CpuExceeded { limit_ms: 20 })
-    );
+    assert_eq!(attack("loop", limits).await, Err(Fault::CpuExceeded { limit_ms: 20 }));
 }
 
 #[tokio::test]
 async fn an_endless_loop_is_stopped_by_the_wall_clock_too() {
     let limits = generous().with(limits::WALL_PURE_MS, 30).unwrap();
-    assert_eq!(
-        attack("loop", limits).await,
-        Err(Fault::DeadlineExceeded { limit_ms: 30 })
-    );
+    assert_eq!(attack("loop", limits).await, Err(Fault::DeadlineExceeded { limit_ms: 30 }));
 }
 
 #[tokio::test]
@@ -97,9 +86,7 @@ async fn a_panic_leaves_its_text_in_the_fault() {
 #[tokio::test]
 async fn a_memory_hog_is_refused_memory_and_dies_of_it() {
     let limits = generous().with(limits::MEMORY_BYTES, 8 << 20).unwrap();
-    let expect = Err(Fault::MemoryExceeded {
-        limit_bytes: 8 << 20,
-    });
+    let expect = Err(Fault::MemoryExceeded { limit_bytes: 8 << 20 });
     assert_eq!(attack("memory", limits).await, expect);
 }
 
@@ -110,10 +97,7 @@ async fn a_guest_that_copes_with_refused_memory_goes_on() {
 
 #[tokio::test]
 async fn deep_recursion_ends_at_the_guests_own_stack() {
-    assert!(matches!(
-        attack("recursion", generous()).await,
-        Err(Fault::Trap(_))
-    ));
+    assert!(matches!(attack("recursion", generous()).await, Err(Fault::Trap(_))));
 }
 
 #[tokio::test]
@@ -121,27 +105,13 @@ async fn too_much_output_is_named_with_its_limit() {
     let at_most = |row: limits::Row| row.default;
     let output = attack("output", generous()).await;
     check_exceeded(output, "bytes to the host", at_most(limits::CROSSING_BYTES));
-    let limits = generous()
-        .with(limits::CROSSING_BYTES, limits::CROSSING_BYTES.cap)
-        .unwrap();
-    check_exceeded(
-        attack("output", limits).await,
-        "a body",
-        at_most(limits::BODY_BYTES),
-    );
-    check_exceeded(
-        attack("drafts", generous()).await,
-        "drafts",
-        at_most(limits::DRAFTS),
-    );
+    let limits = generous().with(limits::CROSSING_BYTES, limits::CROSSING_BYTES.cap).unwrap();
+    check_exceeded(attack("output", limits).await, "a body", at_most(limits::BODY_BYTES));
+    check_exceeded(attack("drafts", generous()).await, "drafts", at_most(limits::DRAFTS));
     let destinations = attack("destinations", generous()).await;
     check_exceeded(destinations, "destinations", at_most(limits::DESTINATIONS));
     let attributes = attack("attributes", generous()).await;
-    check_exceeded(
-        attributes,
-        "a number of attributes",
-        at_most(limits::ATTRIBUTES),
-    );
+    check_exceeded(attributes, "a number of attributes", at_most(limits::ATTRIBUTES));
     let attribute = attack("attribute", generous()).await;
     check_exceeded(attribute, "an attribute", at_most(limits::ATTRIBUTE_BYTES));
 }
@@ -153,10 +123,7 @@ async fn a_flooded_log_is_cut_and_the_event_goes_on() {
     one_draft(plugin.call(in_room("evil:log-flood")).await);
     let log = text();
     assert_eq!(log.matches("plugin log").count(), 100, "{log}");
-    assert!(
-        log.contains("plugin=\"evil\" event=\"ev_1\" line=\"line 99\""),
-        "{log}"
-    );
+    assert!(log.contains("plugin=\"evil\" event=\"ev_1\" line=\"line 99\""), "{log}");
     assert!(log.contains("dropped=9900"), "{log}");
     one_draft(plugin.call(in_room("evil:log-line")).await);
     let line = text().len() - log.len();
@@ -192,9 +159,7 @@ async fn a_flood_of_metrics_fills_its_places_and_no_more() {
 async fn what_the_guest_says_of_its_failure_is_kept_apart() {
     let rejected = Fault::Rejected("never again".to_owned());
     assert_eq!(attack("reject", generous()).await, Err(rejected));
-    let retry = Fault::Retry {
-        after_ms: Some(1500),
-    };
+    let retry = Fault::Retry { after_ms: Some(1500) };
     assert_eq!(attack("retry", generous()).await, Err(retry));
     match attack("other", generous()).await {
         Err(Fault::Failed(text)) => assert_eq!(text.len(), limits::ERROR_BYTES_MAX),

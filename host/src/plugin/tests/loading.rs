@@ -4,9 +4,7 @@ use super::*;
 use crate::plugin::Interface;
 
 async fn refusal(wasm: Bytes, options: Options) -> String {
-    let error = Plugin::load(&ENGINE, "refused", wasm, options)
-        .await
-        .unwrap_err();
+    let error = Plugin::load(&ENGINE, "refused", wasm, options).await.unwrap_err();
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(cause) = source {
@@ -68,10 +66,7 @@ async fn what_is_not_a_component_is_refused_with_the_next_step() {
 async fn a_file_over_the_limit_is_not_parsed() {
     let limits = generous().with(limits::COMPONENT_BYTES, 100).unwrap();
     let text = refusal(component("redact"), options("", limits)).await;
-    assert!(
-        text.contains("at most 100 are allowed (component_bytes)"),
-        "{text}"
-    );
+    assert!(text.contains("at most 100 are allowed (component_bytes)"), "{text}");
 }
 
 #[tokio::test]
@@ -106,25 +101,15 @@ async fn an_engine_without_a_pool_runs_the_same() {
     let engine = Engine::on_demand().unwrap();
     assert!(!engine.pooled());
     let wasm = component("evil");
-    let plugin = Plugin::load(&engine, "evil", wasm, options("", generous()))
-        .await
-        .unwrap();
+    let plugin = Plugin::load(&engine, "evil", wasm, options("", generous())).await.unwrap();
     one_draft(plugin.call(in_room("evil:nothing")).await);
 }
 
 #[tokio::test]
 async fn a_filter_must_be_told_what_follows_its_faults() {
-    let undecided = Options {
-        on_error: None,
-        ..options("", generous())
-    };
+    let undecided = Options { on_error: None, ..options("", generous()) };
     let text = refusal(component("evil"), undecided.clone()).await;
-    assert!(
-        text.contains("say whether an event it could not judge"),
-        "{text}"
-    );
-    let redact = Plugin::load(&ENGINE, "redact", component("redact"), undecided)
-        .await
-        .unwrap();
+    assert!(text.contains("say whether an event it could not judge"), "{text}");
+    let redact = Plugin::load(&ENGINE, "redact", component("redact"), undecided).await.unwrap();
     assert_eq!(redact.on_error(), OnError::Fail);
 }

@@ -68,10 +68,7 @@ async fn a_call_that_never_got_a_place_does_not_blame_the_plugin() {
     // Whether the second got the place in its last moment is up to the timer; if it did, it ran out
     // of time.
     assert!(
-        matches!(
-            second,
-            Err(Fault::Unavailable | Fault::DeadlineExceeded { .. })
-        ),
+        matches!(second, Err(Fault::Unavailable | Fault::DeadlineExceeded { .. })),
         "{second:?}"
     );
 }

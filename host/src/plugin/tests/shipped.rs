@@ -24,11 +24,7 @@ async fn redact_follows_its_configuration() {
     let config = r#"{"fields":["participant.name"],"replace":"x"}"#;
     let plugin = plugin("redact", config, generous()).await;
     let draft = one_draft(plugin.call(with_body("participant_joined", SIP)).await);
-    assert!(
-        std::str::from_utf8(&draft.body)
-            .unwrap()
-            .contains(r#""name":"x","version""#)
-    );
+    assert!(std::str::from_utf8(&draft.body).unwrap().contains(r#""name":"x","version""#));
 }
 
 #[tokio::test]
@@ -58,17 +54,10 @@ async fn slack_makes_a_post_of_an_event_and_drops_what_was_not_chosen() {
 async fn several_interfaces_are_called_in_order_until_a_filter_refuses() {
     let plugin = plugin("evil", "", generous()).await;
     let interfaces = plugin.interfaces();
-    assert_eq!(
-        interfaces,
-        [Interface::Filter, Interface::Transform, Interface::Route]
-    );
+    assert_eq!(interfaces, [Interface::Filter, Interface::Transform, Interface::Route]);
     let outputs = plugin.call(in_room("evil:route")).await.unwrap();
     match outputs.as_slice() {
-        [
-            Output::Accept(true),
-            Output::Drafts(drafts),
-            Output::Destinations(names),
-        ] => {
+        [Output::Accept(true), Output::Drafts(drafts), Output::Destinations(names)] => {
             // One instance served all three.
             assert_eq!(drafts[0].body.as_ref(), br#"{"calls":1}"#);
             assert_eq!(names, &["billing"]);

@@ -6,48 +6,21 @@ pub async fn new_duplicate_and_conflict(store: &dyn Store) {
     let first = event(1);
     let of = first.id;
     assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Stored);
-    let again = NewEvent {
-        id: event(2).id,
-        ..first.clone()
-    };
-    assert_eq!(
-        store.append(again).await.unwrap(),
-        Appended::Duplicate { of }
-    );
+    let again = NewEvent { id: event(2).id, ..first.clone() };
+    assert_eq!(store.append(again).await.unwrap(), Appended::Duplicate { of });
 
     let body = Bytes::from_static(b"another");
-    let other = NewEvent {
-        id: event(3).id,
-        body_sha256: fake_hash(&body),
-        body,
-        ..first.clone()
-    };
-    assert_eq!(
-        store.append(other.clone()).await.unwrap(),
-        Appended::Conflict { of }
-    );
-    let repeated = NewEvent {
-        id: event(4).id,
-        ..other.clone()
-    };
-    assert_eq!(
-        store.append(repeated).await.unwrap(),
-        Appended::Duplicate { of: other.id }
-    );
+    let other = NewEvent { id: event(3).id, body_sha256: fake_hash(&body), body, ..first.clone() };
+    assert_eq!(store.append(other.clone()).await.unwrap(), Appended::Conflict { of });
+    let repeated = NewEvent { id: event(4).id, ..other.clone() };
+    assert_eq!(store.append(repeated).await.unwrap(), Appended::Duplicate { of: other.id });
 
     let found = store.event(of).await.unwrap().unwrap();
-    let expect = StoredEvent {
-        event: first,
-        plan: PlanState::Unplanned,
-        plan_attempts: 0,
-        note: None,
-    };
+    let expect =
+        StoredEvent { event: first, plan: PlanState::Unplanned, plan_attempts: 0, note: None };
     assert_eq!(found, expect);
     let conflict = store.event(other.id).await.unwrap().unwrap();
-    assert_eq!(
-        (conflict.event, conflict.plan),
-        (other, PlanState::Conflict)
-    );
+    assert_eq!((conflict.event, conflict.plan), (other, PlanState::Conflict));
     assert_eq!(store.event(event(2).id).await.unwrap(), None);
     assert_eq!(store.events(None, 10).await.unwrap().len(), 2);
     // A conflict is never planned.
@@ -65,47 +38,28 @@ pub async fn the_window_ends(store: &dyn Store) {
     };
     let inside = store.append(at(2, WINDOW_MS - 1)).await.unwrap();
     assert_eq!(inside, Appended::Duplicate { of });
-    assert_eq!(
-        store.append(at(3, WINDOW_MS)).await.unwrap(),
-        Appended::Stored
-    );
+    assert_eq!(store.append(at(3, WINDOW_MS)).await.unwrap(), Appended::Stored);
     let of = event(3).id;
-    assert_eq!(
-        store.append(at(4, WINDOW_MS + 1)).await.unwrap(),
-        Appended::Duplicate { of }
-    );
+    assert_eq!(store.append(at(4, WINDOW_MS + 1)).await.unwrap(), Appended::Duplicate { of });
 }
 
 pub async fn sources_are_apart(store: &dyn Store) {
     assert_eq!(store.append(event(1)).await.unwrap(), Appended::Stored);
-    let other = NewEvent {
-        id: event(2).id,
-        source: "test".to_owned(),
-        ..event(1)
-    };
+    let other = NewEvent { id: event(2).id, source: "test".to_owned(), ..event(1) };
     assert_eq!(store.append(other).await.unwrap(), Appended::Stored);
 }
 
 /// Of many that bring the same event at once, one is the first.
 pub async fn many_at_once(store: &dyn Store) {
     let append = |number| {
-        let event = NewEvent {
-            id: event(number).id,
-            received_at: START,
-            ..event(1)
-        };
+        let event = NewEvent { id: event(number).id, received_at: START, ..event(1) };
         store.append(event)
     };
     let (a, b, c, d) = tokio::join!(append(1), append(2), append(3), append(4));
     let answers = [a, b, c, d].map(Result::unwrap);
-    let first = answers
-        .iter()
-        .position(|answer| *answer == Appended::Stored)
-        .unwrap();
+    let first = answers.iter().position(|answer| *answer == Appended::Stored).unwrap();
     let of = event(first as u32 + 1).id;
-    let duplicates = answers
-        .iter()
-        .filter(|answer| **answer == Appended::Duplicate { of });
+    let duplicates = answers.iter().filter(|answer| **answer == Appended::Duplicate { of });
     assert_eq!(duplicates.count(), 3, "{answers:?}");
 }
 

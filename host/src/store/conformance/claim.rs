@@ -11,24 +11,15 @@ pub async fn unplanned_oldest_first(store: &dyn Store) {
         store.append(event(number)).await.unwrap();
     }
     let numbers = |claims: Vec<Claim<StoredEvent>>| -> Vec<EventId> {
-        claims
-            .into_iter()
-            .map(|claim| claim.item.event.id)
-            .collect()
+        claims.into_iter().map(|claim| claim.item.event.id).collect()
     };
-    assert_eq!(
-        store.claim_unplanned(later(0), LEASE_MS, 9).await.unwrap(),
-        []
-    );
+    assert_eq!(store.claim_unplanned(later(0), LEASE_MS, 9).await.unwrap(), []);
     let first = store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap();
     assert_ne!(first[0].fence, first[1].fence);
     assert_eq!(numbers(first), [event(1).id, event(2).id]);
     let second = store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap();
     assert_eq!(numbers(second), [event(3).id]);
-    assert_eq!(
-        store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap(),
-        []
-    );
+    assert_eq!(store.claim_unplanned(later(9), LEASE_MS, 2).await.unwrap(), []);
 }
 
 pub async fn a_lease_ends(store: &dyn Store) {
@@ -43,13 +34,7 @@ pub async fn a_lease_ends(store: &dyn Store) {
     store.append(event(2)).await.unwrap();
     let event = claim_event(store).await;
     let ended = later(60_000 + LEASE_MS);
-    assert_eq!(
-        store
-            .claim_unplanned(ended.plus_millis(-1), LEASE_MS, 1)
-            .await
-            .unwrap(),
-        []
-    );
+    assert_eq!(store.claim_unplanned(ended.plus_millis(-1), LEASE_MS, 1).await.unwrap(), []);
     let again = store.claim_unplanned(ended, LEASE_MS, 1).await.unwrap();
     assert_eq!(again[0].item, event.item);
 }
@@ -57,10 +42,7 @@ pub async fn a_lease_ends(store: &dyn Store) {
 pub async fn released(store: &dyn Store) {
     planned(store, 1, vec![delivery(1, "a")]).await;
     let first = claim_due(store, later(0), "a", 1).await;
-    store
-        .release(vec![first[0].fence, Fence(u64::MAX)])
-        .await
-        .unwrap();
+    store.release(vec![first[0].fence, Fence(u64::MAX)]).await.unwrap();
     let second = claim_due(store, later(0), "a", 1).await;
     assert_eq!(ids(&second), ids(&first));
     // The old fence is stale: it neither releases nor records.
@@ -90,16 +72,8 @@ pub async fn due_by_quota_in_order(store: &dyn Store) {
         due(7, "c", 0),
     ];
     planned(store, 1, deliveries).await;
-    let quota = |endpoint: &str, slots| Quota {
-        endpoint: endpoint.to_owned(),
-        slots,
-    };
-    let quotas = vec![
-        quota("a", 2),
-        quota("b", 9),
-        quota("c", 0),
-        quota("unknown", 9),
-    ];
+    let quota = |endpoint: &str, slots| Quota { endpoint: endpoint.to_owned(), slots };
+    let quotas = vec![quota("a", 2), quota("b", 9), quota("c", 0), quota("unknown", 9)];
     let claims = store.claim_due(later(100), LEASE_MS, quotas).await.unwrap();
     let id = |number| delivery(number, "a").id;
     assert_eq!(ids(&claims), [id(2), id(3), id(5), id(4)]);
@@ -114,12 +88,7 @@ pub async fn due_by_quota_in_order(store: &dyn Store) {
 }
 
 pub async fn a_claim_steps_over_the_leased(store: &dyn Store) {
-    planned(
-        store,
-        1,
-        (1..=20).map(|number| delivery(number, "a")).collect(),
-    )
-    .await;
+    planned(store, 1, (1..=20).map(|number| delivery(number, "a")).collect()).await;
     let mut seen = Vec::new();
     for _ in 0..4 {
         seen.extend(ids(&claim_due(store, later(0), "a", 5).await));
@@ -133,27 +102,14 @@ pub async fn next_due_follows(store: &dyn Store) {
     assert_eq!(store.next_due().await.unwrap(), None);
     store.append(event(7)).await.unwrap();
     assert_eq!(store.next_due().await.unwrap(), Some(event(7).received_at));
-    let claim = store
-        .claim_unplanned(later(10), LEASE_MS, 1)
-        .await
-        .unwrap()
-        .remove(0);
+    let claim = store.claim_unplanned(later(10), LEASE_MS, 1).await.unwrap().remove(0);
     // Held until the lease ends, so nothing falls due earlier.
     assert_eq!(store.next_due().await.unwrap(), Some(later(10 + LEASE_MS)));
     let deliveries = vec![
-        NewDelivery {
-            due_at: later(500),
-            ..delivery(1, "a")
-        },
-        NewDelivery {
-            due_at: later(400),
-            ..delivery(2, "b")
-        },
+        NewDelivery { due_at: later(500), ..delivery(1, "a") },
+        NewDelivery { due_at: later(400), ..delivery(2, "b") },
     ];
-    store
-        .record_plans(later(11), vec![plan(&claim, deliveries)])
-        .await
-        .unwrap();
+    store.record_plans(later(11), vec![plan(&claim, deliveries)]).await.unwrap();
     assert_eq!(store.next_due().await.unwrap(), Some(later(400)));
     let claims = claim_due(store, later(400), "b", 1).await;
     assert_eq!(store.next_due().await.unwrap(), Some(later(500)));

@@ -25,121 +25,47 @@ pub async fn deliveries_by_filter(store: &dyn Store) {
     record(store, later(1), result(&claims[0], 500, DEAD)).await;
     record(store, later(1), result(&claims[1], 200, Next::Delivered)).await;
 
-    let all = DeliveryFilter {
-        limit: 100,
-        ..DeliveryFilter::default()
-    };
+    let all = DeliveryFilter { limit: 100, ..DeliveryFilter::default() };
     check(store, all.clone(), &[5, 4, 3, 2, 1]).await;
-    check(
-        store,
-        DeliveryFilter {
-            limit: 2,
-            ..all.clone()
-        },
-        &[5, 4],
-    )
-    .await;
+    check(store, DeliveryFilter { limit: 2, ..all.clone() }, &[5, 4]).await;
     let before = Some(delivery(4, "b").id);
-    check(
-        store,
-        DeliveryFilter {
-            before,
-            limit: 2,
-            ..all.clone()
-        },
-        &[3, 2],
-    )
-    .await;
-    let of_a = DeliveryFilter {
-        endpoint: Some("a".to_owned()),
-        ..all.clone()
-    };
+    check(store, DeliveryFilter { before, limit: 2, ..all.clone() }, &[3, 2]).await;
+    let of_a = DeliveryFilter { endpoint: Some("a".to_owned()), ..all.clone() };
     check(store, of_a.clone(), &[5, 3, 1]).await;
-    check(
-        store,
-        DeliveryFilter {
-            endpoint: Some("x".to_owned()),
-            ..all.clone()
-        },
-        &[],
-    )
-    .await;
-    check(
-        store,
-        DeliveryFilter {
-            event: Some(event(2).id),
-            ..all.clone()
-        },
-        &[4, 3],
-    )
-    .await;
-    for (status, expect) in [
-        (Status::Pending, &[5, 4, 2][..]),
-        (Status::Delivered, &[3]),
-        (Status::Dead, &[1]),
-    ] {
-        check(
-            store,
-            DeliveryFilter {
-                status: Some(status),
-                ..all.clone()
-            },
-            expect,
-        )
-        .await;
+    check(store, DeliveryFilter { endpoint: Some("x".to_owned()), ..all.clone() }, &[]).await;
+    check(store, DeliveryFilter { event: Some(event(2).id), ..all.clone() }, &[4, 3]).await;
+    for (status, expect) in
+        [(Status::Pending, &[5, 4, 2][..]), (Status::Delivered, &[3]), (Status::Dead, &[1])]
+    {
+        check(store, DeliveryFilter { status: Some(status), ..all.clone() }, expect).await;
     }
     let status = Some(Status::Pending);
-    check(
-        store,
-        DeliveryFilter {
-            status,
-            before,
-            ..of_a.clone()
-        },
-        &[],
-    )
-    .await;
+    check(store, DeliveryFilter { status, before, ..of_a.clone() }, &[]).await;
     check(store, DeliveryFilter { status, ..of_a }, &[5]).await;
 }
 
 async fn check(store: &dyn Store, filter: DeliveryFilter, expect: &[u32]) {
     let found = store.deliveries(filter.clone()).await.unwrap();
     let found: Vec<_> = found.into_iter().map(|delivery| delivery.id).collect();
-    let expect: Vec<_> = expect
-        .iter()
-        .map(|number| delivery(*number, "a").id)
-        .collect();
+    let expect: Vec<_> = expect.iter().map(|number| delivery(*number, "a").id).collect();
     assert_eq!(found, expect, "{filter:?}");
 }
 
 pub async fn depth_follows(store: &dyn Store) {
-    let depth = |unplanned, pending, dead| Depth {
-        unplanned,
-        pending,
-        dead,
-        quarantined: 0,
-    };
+    let depth = |unplanned, pending, dead| Depth { unplanned, pending, dead, quarantined: 0 };
     assert_eq!(store.depth().await.unwrap(), depth(0, 0, 0));
     store.append(event(1)).await.unwrap();
     assert_eq!(store.depth().await.unwrap(), depth(1, 0, 0));
     let claim = claim_event(store).await;
     let deliveries = vec![delivery(1, "a"), delivery(2, "a"), delivery(3, "a")];
-    store
-        .record_plans(START, vec![plan(&claim, deliveries)])
-        .await
-        .unwrap();
+    store.record_plans(START, vec![plan(&claim, deliveries)]).await.unwrap();
     assert_eq!(store.depth().await.unwrap(), depth(0, 3, 0));
     let claims = claim_due(store, later(0), "a", 3).await;
     record(store, later(1), result(&claims[0], 200, Next::Delivered)).await;
     assert_eq!(store.depth().await.unwrap(), depth(0, 2, 0));
     record(store, later(1), result(&claims[1], 500, DEAD)).await;
     assert_eq!(store.depth().await.unwrap(), depth(0, 1, 1));
-    record(
-        store,
-        later(1),
-        result(&claims[2], 500, Next::RetryAt(later(2))),
-    )
-    .await;
+    record(store, later(1), result(&claims[2], 500, Next::RetryAt(later(2)))).await;
     assert_eq!(store.depth().await.unwrap(), depth(0, 1, 1));
 }
 
@@ -148,14 +74,8 @@ pub async fn closed(store: &dyn Store) {
     store.close().await.unwrap();
     assert!(matches!(store.append(event(2)).await, Err(Error::Closed)));
     assert!(matches!(store.event(event(1).id).await, Err(Error::Closed)));
-    assert!(matches!(
-        store.claim_unplanned(later(9), 1, 1).await,
-        Err(Error::Closed)
-    ));
-    assert!(matches!(
-        store.record_plans(START, vec![]).await,
-        Err(Error::Closed)
-    ));
+    assert!(matches!(store.claim_unplanned(later(9), 1, 1).await, Err(Error::Closed)));
+    assert!(matches!(store.record_plans(START, vec![]).await, Err(Error::Closed)));
     assert!(matches!(store.depth().await, Err(Error::Closed)));
     store.close().await.unwrap();
 }

@@ -19,23 +19,13 @@ pub async fn a_plan_is_whole(store: &dyn Store) {
         deliveries: vec![delivery(1, "a"), own, failed],
         note: Some("two of three".to_owned()),
     };
-    let plan = Plan {
-        event: claim.item.event.id,
-        fence: claim.fence,
-        next,
-    };
-    assert_eq!(
-        store.record_plans(later(5), vec![plan]).await.unwrap(),
-        [Recorded::Done]
-    );
+    let plan = Plan { event: claim.item.event.id, fence: claim.fence, next };
+    assert_eq!(store.record_plans(later(5), vec![plan]).await.unwrap(), [Recorded::Done]);
 
     let event = store.event(event(1).id).await.unwrap().unwrap();
     assert_eq!(event.plan, PlanState::Planned);
     assert_eq!(event.note.as_deref(), Some("two of three"));
-    assert_eq!(
-        claim_due(store, later(5), "a", 9).await[0].item.body,
-        event.event.body
-    );
+    assert_eq!(claim_due(store, later(5), "a", 9).await[0].item.body, event.event.body);
     let due = claim_due(store, later(5), "b", 9).await.remove(0).item;
     assert_eq!(due.body, Bytes::from_static(b"the plugin's"));
     let expect = StoredDelivery {
@@ -56,43 +46,17 @@ pub async fn a_plan_is_whole(store: &dyn Store) {
     let dead = stored(store, delivery(3, "c").id).await;
     assert_eq!(dead.state, State::Dead(DeadReason::Plugin));
     assert_eq!(dead.note.as_deref(), Some("it trapped"));
-    assert_eq!(
-        store
-            .claim_unplanned(later(99_999), LEASE_MS, 9)
-            .await
-            .unwrap(),
-        []
-    );
+    assert_eq!(store.claim_unplanned(later(99_999), LEASE_MS, 9).await.unwrap(), []);
 }
 
 pub async fn plan_again(store: &dyn Store) {
     store.append(event(1)).await.unwrap();
     let claim = claim_event(store).await;
-    let next = PlanNext::Again {
-        at: later(70_000),
-        note: "busy".to_owned(),
-    };
-    let plan = Plan {
-        event: claim.item.event.id,
-        fence: claim.fence,
-        next,
-    };
-    assert_eq!(
-        store.record_plans(later(1), vec![plan]).await.unwrap(),
-        [Recorded::Done]
-    );
-    assert_eq!(
-        store
-            .claim_unplanned(later(69_999), LEASE_MS, 9)
-            .await
-            .unwrap(),
-        []
-    );
-    let again = store
-        .claim_unplanned(later(70_000), LEASE_MS, 9)
-        .await
-        .unwrap()
-        .remove(0);
+    let next = PlanNext::Again { at: later(70_000), note: "busy".to_owned() };
+    let plan = Plan { event: claim.item.event.id, fence: claim.fence, next };
+    assert_eq!(store.record_plans(later(1), vec![plan]).await.unwrap(), [Recorded::Done]);
+    assert_eq!(store.claim_unplanned(later(69_999), LEASE_MS, 9).await.unwrap(), []);
+    let again = store.claim_unplanned(later(70_000), LEASE_MS, 9).await.unwrap().remove(0);
     assert_eq!(again.item.plan_attempts, 1);
     assert_eq!(again.item.note.as_deref(), Some("busy"));
     assert_eq!(store.depth().await.unwrap().unplanned, 1);
@@ -106,34 +70,18 @@ pub async fn a_stale_plan_changes_nothing(store: &dyn Store) {
     let new = store.claim_unplanned(now, LEASE_MS, 1).await.unwrap();
     assert_eq!(new[0].item.event.id, event(1).id);
     // The first is stale, the second is not: each has its own answer.
-    let plans = vec![
-        plan(&old[0], vec![delivery(1, "a")]),
-        plan(&old[1], vec![delivery(2, "a")]),
-    ];
+    let plans = vec![plan(&old[0], vec![delivery(1, "a")]), plan(&old[1], vec![delivery(2, "a")])];
     let recorded = store.record_plans(now, plans).await.unwrap();
     assert_eq!(recorded, [Recorded::Stale, Recorded::Done]);
     assert_eq!(
         store.depth().await.unwrap(),
-        Depth {
-            unplanned: 1,
-            pending: 1,
-            ..Depth::default()
-        }
+        Depth { unplanned: 1, pending: 1, ..Depth::default() }
     );
     // Twice in one call: the second finds its fence used.
-    let twice = vec![
-        plan(&new[0], vec![delivery(3, "a")]),
-        plan(&new[0], vec![delivery(4, "a")]),
-    ];
+    let twice = vec![plan(&new[0], vec![delivery(3, "a")]), plan(&new[0], vec![delivery(4, "a")])];
     let recorded = store.record_plans(now, twice).await.unwrap();
     assert_eq!(recorded, [Recorded::Done, Recorded::Stale]);
-    assert_eq!(
-        store.depth().await.unwrap(),
-        Depth {
-            pending: 2,
-            ..Depth::default()
-        }
-    );
+    assert_eq!(store.depth().await.unwrap(), Depth { pending: 2, ..Depth::default() });
 }
 
 pub async fn delivered_after_retries(store: &dyn Store) {
@@ -148,10 +96,7 @@ pub async fn delivered_after_retries(store: &dyn Store) {
         ..attempt
     });
     failed.note = Some("try later".to_owned());
-    assert_eq!(
-        record(store, later(9), failed.clone()).await,
-        Recorded::Done
-    );
+    assert_eq!(record(store, later(9), failed.clone()).await, Recorded::Done);
     let row = stored(store, id).await;
     assert_eq!((row.state, row.attempts), (State::Pending, 1));
     assert_eq!((row.due_at, row.updated_at), (later(5_000), later(9)));
@@ -161,30 +106,18 @@ pub async fn delivered_after_retries(store: &dyn Store) {
     let second = claim_due(store, later(5_000), "a", 1).await.remove(0);
     assert_eq!(second.item.delivery.attempts, 1);
     let delivered = result(&second, 204, Next::Delivered);
-    assert_eq!(
-        record(store, later(5_001), delivered.clone()).await,
-        Recorded::Done
-    );
+    assert_eq!(record(store, later(5_001), delivered.clone()).await, Recorded::Done);
     assert_eq!(stored(store, id).await.state, State::Delivered);
     assert_eq!(claim_due(store, later(99_999), "a", 1).await, []);
     let attempts = store.attempts(id).await.unwrap();
-    assert_eq!(
-        attempts,
-        [failed.attempt.unwrap(), delivered.attempt.unwrap()]
-    );
+    assert_eq!(attempts, [failed.attempt.unwrap(), delivered.attempt.unwrap()]);
 }
 
 pub async fn dead(store: &dyn Store) {
     planned(store, 1, vec![delivery(1, "a")]).await;
     let claim = claim_due(store, later(0), "a", 1).await.remove(0);
-    assert_eq!(
-        record(store, later(1), result(&claim, 500, DEAD)).await,
-        Recorded::Done
-    );
-    assert_eq!(
-        stored(store, delivery(1, "a").id).await.state,
-        State::Dead(DeadReason::Exhausted)
-    );
+    assert_eq!(record(store, later(1), result(&claim, 500, DEAD)).await, Recorded::Done);
+    assert_eq!(stored(store, delivery(1, "a").id).await.state, State::Dead(DeadReason::Exhausted));
     assert_eq!(claim_due(store, later(99_999), "a", 1).await, []);
     assert_eq!(store.next_due().await.unwrap(), None);
     // No attempt after dead: the fence is used.
@@ -211,10 +144,7 @@ pub async fn a_late_record_counts(store: &dyn Store) {
     planned(store, 1, vec![delivery(1, "a")]).await;
     let claim = claim_due(store, later(0), "a", 1).await.remove(0);
     let late = result(&claim, 200, Next::Delivered);
-    assert_eq!(
-        record(store, later(10 * LEASE_MS), late).await,
-        Recorded::Done
-    );
+    assert_eq!(record(store, later(10 * LEASE_MS), late).await, Recorded::Done);
 }
 
 pub async fn without_an_attempt(store: &dyn Store) {
@@ -227,9 +157,6 @@ pub async fn without_an_attempt(store: &dyn Store) {
     };
     assert_eq!(record(store, later(1), expired).await, Recorded::Done);
     let row = stored(store, delivery(1, "a").id).await;
-    assert_eq!(
-        (row.state, row.attempts),
-        (State::Dead(DeadReason::Expired), 0)
-    );
+    assert_eq!((row.state, row.attempts), (State::Dead(DeadReason::Expired), 0));
     assert_eq!(store.attempts(row.id).await.unwrap(), []);
 }

@@ -64,20 +64,10 @@ impl Tables {
             }
         }
         let is_new = answer == Appended::Stored;
-        let plan = if is_new {
-            PlanState::Unplanned
-        } else {
-            PlanState::Conflict
-        };
+        let plan = if is_new { PlanState::Unplanned } else { PlanState::Conflict };
         let plan_at = event.received_at;
-        let stored = StoredEvent {
-            event,
-            plan,
-            plan_attempts: 0,
-            note: None,
-        };
-        self.events
-            .insert(stored.event.id, EventRow { stored, plan_at });
+        let stored = StoredEvent { event, plan, plan_attempts: 0, note: None };
+        self.events.insert(stored.event.id, EventRow { stored, plan_at });
         answer
     }
 
@@ -99,12 +89,9 @@ impl Tables {
         let mut claims = Vec::new();
         for (_, id) in waiting {
             let fence = self.next_fence();
-            self.event_leases
-                .claim(id, fence, now.plus_millis(lease_ms));
-            claims.extend(self.events.get(&id).map(|row| Claim {
-                fence,
-                item: row.stored.clone(),
-            }));
+            self.event_leases.claim(id, fence, now.plus_millis(lease_ms));
+            claims
+                .extend(self.events.get(&id).map(|row| Claim { fence, item: row.stored.clone() }));
         }
         claims
     }
@@ -140,11 +127,7 @@ impl Tables {
                         updated_at: now,
                         note: new.note,
                     };
-                    let row = DeliveryRow {
-                        stored,
-                        body: new.body,
-                        attempts: Vec::new(),
-                    };
+                    let row = DeliveryRow { stored, body: new.body, attempts: Vec::new() };
                     self.deliveries.insert(new.id, row);
                 }
             }
@@ -173,8 +156,7 @@ impl Tables {
             due.truncate(quota.slots.min(CLAIM_MAX - claims.len()));
             for (_, id) in due {
                 let fence = self.next_fence();
-                self.delivery_leases
-                    .claim(id, fence, now.plus_millis(lease_ms));
+                self.delivery_leases.claim(id, fence, now.plus_millis(lease_ms));
                 claims.extend(self.due(id).map(|item| Claim { fence, item }));
             }
         }
@@ -192,10 +174,7 @@ impl Tables {
     }
 
     pub fn record_attempt(&mut self, now: Timestamp, result: AttemptResult) -> Recorded {
-        if !self
-            .delivery_leases
-            .is_current(result.delivery, result.fence)
-        {
+        if !self.delivery_leases.is_current(result.delivery, result.fence) {
             return Recorded::Stale;
         }
         self.delivery_leases.finish(result.delivery);
@@ -231,14 +210,8 @@ impl Tables {
                 row.stored.state == State::Pending && !self.delivery_leases.has(**id)
             })
             .map(|(_, row)| row.stored.due_at);
-        let leases = [
-            self.event_leases.next_expiry(),
-            self.delivery_leases.next_expiry(),
-        ];
-        events
-            .chain(deliveries)
-            .chain(leases.into_iter().flatten())
-            .min()
+        let leases = [self.event_leases.next_expiry(), self.delivery_leases.next_expiry()];
+        events.chain(deliveries).chain(leases.into_iter().flatten()).min()
     }
 
     pub fn depth(&self) -> Depth {
@@ -247,9 +220,7 @@ impl Tables {
         Depth {
             unplanned: events.filter(|plan| *plan == PlanState::Unplanned).count() as u64,
             pending: states().filter(|state| *state == State::Pending).count() as u64,
-            dead: states()
-                .filter(|state| matches!(state, State::Dead(_)))
-                .count() as u64,
+            dead: states().filter(|state| matches!(state, State::Dead(_))).count() as u64,
             quarantined: self.quarantine.len() as u64,
         }
     }

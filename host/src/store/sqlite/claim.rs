@@ -50,16 +50,11 @@ pub fn unplanned(
     let result = claimed.iter().map(|(id, fence)| {
         let mut statement = tx.prepare_cached(EVENT_BY_ID.as_str())?;
         let item = statement.query_row([id.to_bytes()], rows::event)?;
-        Ok(Claim {
-            fence: *fence,
-            item,
-        })
+        Ok(Claim { fence: *fence, item })
     });
     let result: Result<Vec<_>> = result.collect();
     if result.is_err() {
-        claimed
-            .into_iter()
-            .for_each(|(_, fence)| shared.events().release(fence));
+        claimed.into_iter().for_each(|(_, fence)| shared.events().release(fence));
     }
     result
 }
@@ -106,9 +101,7 @@ pub fn due(
     });
     let result: Result<Vec<_>> = result.collect();
     if result.is_err() {
-        claimed
-            .into_iter()
-            .for_each(|(_, fence)| shared.deliveries().release(fence));
+        claimed.into_iter().for_each(|(_, fence)| shared.deliveries().release(fence));
     }
     result
 }
@@ -117,10 +110,8 @@ static EVENT_BY_ID: std::sync::LazyLock<String> =
     std::sync::LazyLock::new(|| format!("{} WHERE e.id = ?1", rows::EVENT));
 
 static DUE_BY_ID: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-    let columns = rows::DELIVERY.replace(
-        " FROM deliveries",
-        ", e.received_at, b.bytes FROM deliveries",
-    );
+    let columns =
+        rows::DELIVERY.replace(" FROM deliveries", ", e.received_at, b.bytes FROM deliveries");
     format!(
         "{columns} JOIN events e ON e.id = d.event \
          JOIN bodies b ON b.id = coalesce(d.body, e.body) WHERE d.id = ?1"
@@ -143,10 +134,7 @@ pub fn next_due(conn: &mut Connection, shared: &Shared) -> Result<Option<Timesta
     let unplanned = first_free(&tx, UNPLANNED, &[latest.as_millis()], |id| {
         events.has(EventId::from_bytes(id))
     })?;
-    let mut next = [unplanned, events.next_expiry()]
-        .into_iter()
-        .flatten()
-        .min();
+    let mut next = [unplanned, events.next_expiry()].into_iter().flatten().min();
     drop(events);
     let endpoints: Vec<i64> = tx
         .prepare_cached("SELECT id FROM endpoints")?

@@ -72,9 +72,7 @@ pub enum OpenError {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            dedupe_window_ms: DEDUPE_WINDOW_MS,
-        }
+        Self { dedupe_window_ms: DEDUPE_WINDOW_MS }
     }
 }
 
@@ -105,13 +103,7 @@ impl SqliteStore {
         let (sender, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
         let readers = Arc::new(readers(path)?);
         let endpoints = HashMap::new();
-        let writer = Writer {
-            conn,
-            shared: Arc::clone(&shared),
-            queue,
-            endpoints,
-            lock,
-        };
+        let writer = Writer { conn, shared: Arc::clone(&shared), queue, endpoints, lock };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
@@ -137,10 +129,7 @@ impl SqliteStore {
             Err(_) => 0,
         };
         if found < schema::VERSION {
-            return Err(OpenError::Older {
-                found,
-                known: schema::VERSION,
-            });
+            return Err(OpenError::Older { found, known: schema::VERSION });
         }
         Ok(Self {
             shared: Arc::new(shared(&Options::default(), 0, [0; 4])),
@@ -157,10 +146,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
-    let failed = |source| OpenError::Lock {
-        path: lock_path.clone(),
-        source,
-    };
+    let failed = |source| OpenError::Lock { path: lock_path.clone(), source };
     let file = File::options()
         .create(true)
         .truncate(false)
@@ -191,10 +177,7 @@ fn readers(path: &Path) -> rusqlite::Result<Readers> {
         set_up(&conn)?;
         idle.push(conn);
     }
-    Ok(Readers {
-        idle: Mutex::new(idle),
-        permits: Arc::new(Semaphore::new(READERS_MAX)),
-    })
+    Ok(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS_MAX)) })
 }
 
 /// Counts this opening, and counts anew what the counters say: indexes alone answer it.

@@ -46,14 +46,9 @@ pub fn events(
     limit: usize,
 ) -> Result<Vec<StoredEvent>> {
     let before = before.map_or(LAST_ID, EventId::to_bytes);
-    let sql = format!(
-        "{} WHERE e.id < ?1 ORDER BY e.id DESC LIMIT ?2",
-        rows::EVENT
-    );
+    let sql = format!("{} WHERE e.id < ?1 ORDER BY e.id DESC LIMIT ?2", rows::EVENT);
     let mut statement = conn.prepare_cached(&sql)?;
-    statement
-        .query_map(params![before, page(limit)], rows::event)?
-        .collect()
+    statement.query_map(params![before, page(limit)], rows::event)?.collect()
 }
 
 pub fn deliveries(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<StoredDelivery>> {
@@ -75,13 +70,8 @@ pub fn deliveries(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<Stor
     sql += " ORDER BY d.id DESC LIMIT ?";
     values.push(Box::new(page(filter.limit)));
     let mut statement = conn.prepare_cached(&sql)?;
-    let values = values
-        .iter()
-        .map(|value| value.to_sql())
-        .collect::<Result<Vec<_>>>()?;
-    statement
-        .query_map(rusqlite::params_from_iter(values), rows::delivery)?
-        .collect()
+    let values = values.iter().map(|value| value.to_sql()).collect::<Result<Vec<_>>>()?;
+    statement.query_map(rusqlite::params_from_iter(values), rows::delivery)?.collect()
 }
 
 pub fn attempts(
@@ -90,24 +80,18 @@ pub fn attempts(
 ) -> Result<Vec<crate::store::AttemptRecord>> {
     let sql = format!("{} WHERE delivery = ?1 ORDER BY number", rows::ATTEMPT);
     let mut statement = conn.prepare_cached(&sql)?;
-    statement
-        .query_map([delivery.to_bytes()], rows::attempt)?
-        .collect()
+    statement.query_map([delivery.to_bytes()], rows::attempt)?.collect()
 }
 
 pub fn quarantined(conn: &Connection, limit: usize) -> Result<Vec<Quarantined>> {
     let sql = format!("{} ORDER BY q.id DESC LIMIT ?1", rows::QUARANTINED);
     let mut statement = conn.prepare_cached(&sql)?;
-    statement
-        .query_map([page(limit)], rows::quarantined)?
-        .collect()
+    statement.query_map([page(limit)], rows::quarantined)?.collect()
 }
 
 pub fn depth(conn: &Connection) -> Result<[i64; 4]> {
     conn.prepare_cached("SELECT unplanned, pending, dead, quarantined FROM store")?
-        .query_row([], |row| {
-            Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
-        })
+        .query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
 }
 
 /// No id is greater: one with all bits set would need the last millisecond and the last dice.

@@ -78,10 +78,7 @@ pub fn delivery(row: &Row<'_>) -> Result<StoredDelivery> {
 
 pub fn attempt(row: &Row<'_>) -> Result<AttemptRecord> {
     let outcome = match row.get(3)? {
-        Some(status) => Outcome::Answered {
-            status,
-            retry_after_ms: row.get(4)?,
-        },
+        Some(status) => Outcome::Answered { status, retry_after_ms: row.get(4)? },
         None => Outcome::Failed(word(row, 5, ErrorClass::parse)?),
     };
     Ok(AttemptRecord {

@@ -12,10 +12,7 @@ pub const VERSION: i64 = MIGRATIONS.len() as i64;
 /// Brings the file to [`VERSION`], each step in a transaction of its own.
 pub fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
     let found = version(conn)?;
-    for (version, sql) in (1..)
-        .zip(MIGRATIONS)
-        .filter(|(version, _)| *version > found)
-    {
+    for (version, sql) in (1..).zip(MIGRATIONS).filter(|(version, _)| *version > found) {
         let tx = conn.transaction()?;
         tx.execute_batch(sql)?;
         tx.pragma_update(None, "user_version", version)?;
@@ -28,10 +25,7 @@ pub fn migrate(conn: &mut Connection) -> Result<(), OpenError> {
 pub fn version(conn: &Connection) -> Result<i64, OpenError> {
     let found = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if !(0..=VERSION).contains(&found) {
-        return Err(OpenError::Newer {
-            found,
-            known: VERSION,
-        });
+        return Err(OpenError::Newer { found, known: VERSION });
     }
     Ok(found)
 }

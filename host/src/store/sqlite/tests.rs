@@ -50,10 +50,7 @@ async fn a_file_has_one_owner_and_readers_beside_it() {
     let reader = SqliteStore::open_reader(&path).unwrap();
     assert!(reader.event(event(1).id).await.unwrap().is_some());
     assert_eq!(reader.depth().await.unwrap().unplanned, 1);
-    assert!(matches!(
-        reader.append(event(2)).await,
-        Err(Error::Unavailable(_))
-    ));
+    assert!(matches!(reader.append(event(2)).await, Err(Error::Unavailable(_))));
     let claims = reader.claim_unplanned(later(9), 1, 1).await;
     assert!(matches!(claims, Err(Error::Unavailable(_))));
     owner.append(event(2)).await.unwrap();
@@ -69,17 +66,8 @@ fn a_newer_file_is_refused() {
     drop(open(&path));
     let conn = Connection::open(&path).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
-    for found in [
-        SqliteStore::open(&path, &Options::default()),
-        SqliteStore::open_reader(&path),
-    ] {
-        assert!(matches!(
-            found,
-            Err(OpenError::Newer {
-                found: 99,
-                known: 1
-            })
-        ));
+    for found in [SqliteStore::open(&path, &Options::default()), SqliteStore::open_reader(&path)] {
+        assert!(matches!(found, Err(OpenError::Newer { found: 99, known: 1 })));
     }
 }
 
@@ -89,19 +77,10 @@ async fn one_bad_command_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&file(&folder));
     store.append(event(1)).await.unwrap();
-    let same_id = NewEvent {
-        dedupe_key: "other".to_owned(),
-        ..event(1)
-    };
-    let (a, bad, b) = tokio::join!(
-        store.append(event(2)),
-        store.append(same_id),
-        store.append(event(3))
-    );
-    assert_eq!(
-        (a.unwrap(), b.unwrap()),
-        (Appended::Stored, Appended::Stored)
-    );
+    let same_id = NewEvent { dedupe_key: "other".to_owned(), ..event(1) };
+    let (a, bad, b) =
+        tokio::join!(store.append(event(2)), store.append(same_id), store.append(event(3)));
+    assert_eq!((a.unwrap(), b.unwrap()), (Appended::Stored, Appended::Stored));
     assert!(matches!(bad, Err(Error::Damaged(_))));
     assert_eq!(store.depth().await.unwrap().unplanned, 3);
 }
@@ -114,40 +93,26 @@ async fn a_full_disk_is_survived() {
     let claim = claim_due(&store, START, "a", 1).await.remove(0);
     let pages = store
         .send(|scope| {
-            let pages: i64 = scope
-                .conn
-                .query_row("PRAGMA page_count", [], |row| row.get(0))?;
+            let pages: i64 = scope.conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
             Ok(pages)
         })
         .await
         .unwrap();
     store.send(page_limit(pages)).await.unwrap();
-    let large = NewEvent {
-        body: vec![b'x'; 1 << 20].into(),
-        ..event(2)
-    };
-    assert!(matches!(
-        store.append(large.clone()).await,
-        Err(Error::Unavailable(_))
-    ));
+    let large = NewEvent { body: vec![b'x'; 1 << 20].into(), ..event(2) };
+    assert!(matches!(store.append(large.clone()).await, Err(Error::Unavailable(_))));
     // The plan that fails keeps its claim: the same fence records it once there is room.
     store.send(page_limit(1 << 30)).await.unwrap();
     store.append(event(3)).await.unwrap();
     let unplanned = claim_event(&store).await;
     store.send(page_limit(pages)).await.unwrap();
     let body = Some(vec![b'x'; 1 << 20].into());
-    let wide = NewDelivery {
-        body,
-        ..delivery(9, "a")
-    };
+    let wide = NewDelivery { body, ..delivery(9, "a") };
     let plans = vec![crate::store::conformance::plan(&unplanned, vec![wide])];
     let failed = store.record_plans(later(1), plans.clone()).await;
     assert!(matches!(failed, Err(Error::Unavailable(_))));
     store.send(page_limit(1 << 30)).await.unwrap();
-    assert_eq!(
-        store.record_plans(later(1), plans).await.unwrap(),
-        [Recorded::Done]
-    );
+    assert_eq!(store.record_plans(later(1), plans).await.unwrap(), [Recorded::Done]);
     assert_eq!(store.append(large).await.unwrap(), Appended::Stored);
     let done = crate::store::conformance::result(
         &claim,
@@ -159,11 +124,7 @@ async fn a_full_disk_is_survived() {
 }
 
 fn page_limit(pages: i64) -> impl FnMut(&mut Scope<'_>) -> rusqlite::Result<()> + Send + 'static {
-    move |scope| {
-        scope
-            .conn
-            .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
-    }
+    move |scope| scope.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
 }
 
 #[test]
@@ -175,11 +136,7 @@ fn claims_read_an_index_and_nothing_else() {
     let plan = |sql: &str, values: &[i64]| -> Vec<String> {
         let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let values = rusqlite::params_from_iter(values);
-        statement
-            .query_map(values, |row| row.get(3))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect()
+        statement.query_map(values, |row| row.get(3)).unwrap().map(Result::unwrap).collect()
     };
     let due = "SEARCH deliveries USING COVERING INDEX deliveries_due (endpoint=? AND due_at<?)";
     assert_eq!(plan(claim::DUE, &[1, 1]), [due]);
@@ -204,10 +161,7 @@ async fn a_backlog_costs_a_claim_nothing() {
     let shared = Arc::clone(&store.shared);
     let rows = store
         .read(move |conn| {
-            let quota = Quota {
-                endpoint: "a".to_owned(),
-                slots: 64,
-            };
+            let quota = Quota { endpoint: "a".to_owned(), slots: 64 };
             let claims = claim::due(conn, &shared, later(1 << 30), 30_000, &[quota])?;
             let statement = conn.prepare_cached(claim::DUE)?;
             let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
@@ -223,10 +177,7 @@ async fn a_backlog_costs_a_claim_nothing() {
 /// Appends without end and prints each number once it is acknowledged. Runs only as the child of the test below.
 #[tokio::test]
 async fn child_that_appends() {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "how a parent test tells its child what to do"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "how a parent test tells its child what to do")]
     let Ok(path) = std::env::var(CHILD_FILE) else {
         return;
     };
@@ -242,11 +193,7 @@ async fn kill_9_loses_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder);
     let mut child = Process::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "store::sqlite::tests::child_that_appends",
-            "--nocapture",
-        ])
+        .args(["--exact", "store::sqlite::tests::child_that_appends", "--nocapture"])
         .env(CHILD_FILE, &path)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

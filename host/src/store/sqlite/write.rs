@@ -66,9 +66,7 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
 /// Looks at every event under the same key within the window: the same body makes a duplicate, of whichever event has
 /// it; else the first proper one makes a conflict. So a conflict that is sent again is stored once.
 fn known(scope: &Scope<'_>, event: &NewEvent) -> Result<Appended> {
-    let since = event
-        .received_at
-        .plus_millis(-scope.shared.dedupe_window_ms);
+    let since = event.received_at.plus_millis(-scope.shared.dedupe_window_ms);
     let sql = "SELECT id, body_sha256, plan FROM events INDEXED BY events_key \
          WHERE dedupe_key = ?1 AND source = ?2 AND received_at > ?3 ORDER BY id";
     let mut statement = scope.conn.prepare_cached(sql)?;
@@ -102,10 +100,7 @@ pub fn quarantine(scope: &mut Scope<'_>, item: &Quarantined) -> Result<()> {
 }
 
 pub fn plans(scope: &mut Scope<'_>, now: Timestamp, plans: &[Plan]) -> Result<Vec<Recorded>> {
-    plans
-        .iter()
-        .map(|plan| record_plan(scope, now, plan))
-        .collect()
+    plans.iter().map(|plan| record_plan(scope, now, plan)).collect()
 }
 
 fn record_plan(scope: &mut Scope<'_>, now: Timestamp, plan: &Plan) -> Result<Recorded> {
@@ -122,10 +117,7 @@ fn record_plan(scope: &mut Scope<'_>, now: Timestamp, plan: &Plan) -> Result<Rec
         PlanNext::Again { at, note } => {
             let sql = "UPDATE events SET plan_at = ?2, plan_attempts = plan_attempts + 1, note = ?3 \
                  WHERE id = ?1 AND plan = 0";
-            scope
-                .conn
-                .prepare_cached(sql)?
-                .execute(params![id, at.as_millis(), note])?
+            scope.conn.prepare_cached(sql)?.execute(params![id, at.as_millis(), note])?
         }
     };
     if changed == 0 {
@@ -181,10 +173,7 @@ pub fn attempts(
     now: Timestamp,
     results: &[AttemptResult],
 ) -> Result<Vec<Recorded>> {
-    results
-        .iter()
-        .map(|result| record_attempt(scope, now, result))
-        .collect()
+    results.iter().map(|result| record_attempt(scope, now, result)).collect()
 }
 
 fn record_attempt(
@@ -192,11 +181,7 @@ fn record_attempt(
     now: Timestamp,
     result: &AttemptResult,
 ) -> Result<Recorded> {
-    if !scope
-        .shared
-        .deliveries()
-        .settle(result.delivery, result.fence)
-    {
+    if !scope.shared.deliveries().settle(result.delivery, result.fence) {
         return Ok(Recorded::Stale);
     }
     scope.effects.deliveries.push(result.delivery);
@@ -236,10 +221,7 @@ fn record_attempt(
 
 fn insert_attempt(conn: &Connection, delivery: DeliveryId, attempt: &AttemptRecord) -> Result<()> {
     let (status, retry_after_ms, error_class) = match attempt.outcome {
-        Outcome::Answered {
-            status,
-            retry_after_ms,
-        } => (Some(status), retry_after_ms, None),
+        Outcome::Answered { status, retry_after_ms } => (Some(status), retry_after_ms, None),
         Outcome::Failed(class) => (None, None, Some(class.as_str())),
     };
     let sql = "INSERT INTO attempts (delivery, number, started_at, duration_ms, status, \
@@ -261,8 +243,7 @@ fn insert_attempt(conn: &Connection, delivery: DeliveryId, attempt: &AttemptReco
 }
 
 fn insert_body(conn: &Connection, body: &[u8]) -> Result<i64> {
-    conn.prepare_cached("INSERT INTO bodies (bytes) VALUES (?1)")?
-        .insert(params![body])
+    conn.prepare_cached("INSERT INTO bodies (bytes) VALUES (?1)")?.insert(params![body])
 }
 
 /// Endpoints are few and stay: their numbers are kept at hand.
@@ -277,10 +258,9 @@ fn endpoint_id(scope: &mut Scope<'_>, name: &str) -> Result<i64> {
         .optional()?;
     let id = match found {
         Some(id) => id,
-        None => scope
-            .conn
-            .prepare_cached("INSERT INTO endpoints (name) VALUES (?1)")?
-            .insert([name])?,
+        None => {
+            scope.conn.prepare_cached("INSERT INTO endpoints (name) VALUES (?1)")?.insert([name])?
+        }
     };
     scope.endpoints.insert(name.to_owned(), id);
     Ok(id)

@@ -69,17 +69,7 @@ where
     /// A command of `bytes` body bytes, and where its result arrives.
     pub fn queued(run: F, bytes: usize) -> (Queued, oneshot::Receiver<Result<T, Error>>) {
         let (reply, result) = oneshot::channel();
-        (
-            Queued {
-                work: Box::new(Self {
-                    run,
-                    result: None,
-                    reply,
-                }),
-                bytes,
-            },
-            result,
-        )
+        (Queued { work: Box::new(Self { run, result: None, reply }), bytes }, result)
     }
 }
 
@@ -120,18 +110,14 @@ impl Writer {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         // Best effort: the next open does the same.
-        let _ = self
-            .conn
-            .execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+        let _ = self.conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
         drop(self.conn);
         drop(self.lock);
     }
 
     fn commit(&mut self, mut batch: Vec<Queued>) {
         match self.attempt(&mut batch) {
-            Ok(()) => batch
-                .into_iter()
-                .for_each(|queued| queued.work.answer(Ok(()))),
+            Ok(()) => batch.into_iter().for_each(|queued| queued.work.answer(Ok(()))),
             Err(error) if batch.len() == 1 || is_everybodys(&error) => {
                 let error = Arc::new(error);
                 for queued in batch {
@@ -168,15 +154,9 @@ impl Writer {
 
     fn transact(&mut self, batch: &mut [Queued], effects: &mut Effects) -> rusqlite::Result<()> {
         // Dropped without a commit, it rolls back.
-        let tx = self
-            .conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut scope = Scope {
-            conn: &tx,
-            shared: &self.shared,
-            endpoints: &mut self.endpoints,
-            effects,
-        };
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut scope =
+            Scope { conn: &tx, shared: &self.shared, endpoints: &mut self.endpoints, effects };
         for queued in batch {
             queued.work.run(&mut scope)?;
         }
@@ -186,20 +166,13 @@ impl Writer {
 }
 
 fn save_counters(conn: &Connection, effects: &Effects) -> rusqlite::Result<()> {
-    let Effects {
-        unplanned,
-        pending,
-        dead,
-        quarantined,
-        ..
-    } = *effects;
+    let Effects { unplanned, pending, dead, quarantined, .. } = *effects;
     if [unplanned, pending, dead, quarantined] == [0; 4] {
         return Ok(());
     }
     let sql = "UPDATE store SET unplanned = unplanned + ?1, pending = pending + ?2, \
          dead = dead + ?3, quarantined = quarantined + ?4";
-    conn.prepare_cached(sql)?
-        .execute(params![unplanned, pending, dead, quarantined])?;
+    conn.prepare_cached(sql)?.execute(params![unplanned, pending, dead, quarantined])?;
     Ok(())
 }
 
@@ -215,7 +188,5 @@ fn is_everybodys(error: &rusqlite::Error) -> bool {
         ErrorCode::DatabaseCorrupt,
         ErrorCode::NotADatabase,
     ];
-    error
-        .sqlite_error_code()
-        .is_some_and(|code| codes.contains(&code))
+    error.sqlite_error_code().is_some_and(|code| codes.contains(&code))
 }

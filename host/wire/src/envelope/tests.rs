@@ -73,12 +73,7 @@ fn finds_the_room_in_every_shape() {
         Some("RM_1"),
     );
     check(r#""job":{"id":"AJ_1"}"#, None, None, Some("AJ_1"));
-    check(
-        r#""egressInfo":{"roomName":"r"}"#,
-        Some("r"),
-        None,
-        Some("r"),
-    );
+    check(r#""egressInfo":{"roomName":"r"}"#, Some("r"), None, Some("r"));
     check(r#""track":{"sid":"TR_1"}"#, None, None, None);
 }
 
@@ -93,14 +88,8 @@ fn camel_case_counts_before_snake_case_in_either_order() {
     for members in both {
         check(members, None, None, Some("a"));
     }
-    assert_eq!(
-        parse(r#"{"event":"e","created_at":1,"createdAt":2}"#).created_at_s,
-        Some(2)
-    );
-    assert_eq!(
-        parse(r#"{"event":"e","createdAt":2,"created_at":1}"#).created_at_s,
-        Some(2)
-    );
+    assert_eq!(parse(r#"{"event":"e","created_at":1,"createdAt":2}"#).created_at_s, Some(2));
+    assert_eq!(parse(r#"{"event":"e","createdAt":2,"created_at":1}"#).created_at_s, Some(2));
 }
 
 #[test]
@@ -109,27 +98,15 @@ fn wrong_types_are_as_good_as_absent() {
         r#"{"event":"e","id":7,"createdAt":"yesterday","room":[],"participant":{"identity":{}},
             "egressInfo":{"egressId":null},"ingressInfo":"x","job":{"room":1,"participant":false}}"#,
     );
-    assert_eq!(
-        envelope,
-        Envelope {
-            event: "e".to_owned(),
-            ..Envelope::default()
-        }
-    );
+    assert_eq!(envelope, Envelope { event: "e".to_owned(), ..Envelope::default() });
     assert_eq!(parse(r#"{"event":"e","id":""}"#).id, None);
 }
 
 #[test]
 fn long_strings_are_not_kept() {
     let text = |length| "x".repeat(length);
-    assert_eq!(
-        parse(&format!(r#"{{"event":"e","id":"{}"}}"#, text(1024))).id,
-        Some(text(1024))
-    );
-    assert_eq!(
-        parse(&format!(r#"{{"event":"e","id":"{}"}}"#, text(1025))).id,
-        None
-    );
+    assert_eq!(parse(&format!(r#"{{"event":"e","id":"{}"}}"#, text(1024))).id, Some(text(1024)));
+    assert_eq!(parse(&format!(r#"{{"event":"e","id":"{}"}}"#, text(1025))).id, None);
     refused(format!(r#"{{"event":"{}"}}"#, text(1025)), "event_too_long");
 }
 
@@ -143,20 +120,11 @@ fn refuses_the_unusable() {
     refused(r#"{"event":""}"#, "no_event");
     refused(r#"{"event":7}"#, "no_event");
     refused(r#"{"event":"e"}{"event":"e"}"#, "trailing");
-    refused(
-        r#"{"event":"e","room":{"sid":"a","sid":"b"}}"#,
-        "duplicate_member",
-    );
-    refused(
-        r#"{"event":"e","room":{"\u0073id":"a","sid":"b"}}"#,
-        "duplicate_member",
-    );
+    refused(r#"{"event":"e","room":{"sid":"a","sid":"b"}}"#, "duplicate_member");
+    refused(r#"{"event":"e","room":{"\u0073id":"a","sid":"b"}}"#, "duplicate_member");
     refused(r#"{"event":"e","x":"\udfff"}"#, "lone_surrogate");
     refused(b"{\"event\":\"e\",\"x\":\"\xc3\"}", "not_utf8");
-    refused(
-        format!(r#"{{"event":"e","x":{}"#, "[".repeat(20_000)),
-        "too_deep",
-    );
+    refused(format!(r#"{{"event":"e","x":{}"#, "[".repeat(20_000)), "too_deep");
 }
 
 /// Text that is close to JSON: pieces of it, in any order.
@@ -201,10 +169,7 @@ fn tree() -> impl Strategy<Value = serde_json::Value> {
         let list = prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from);
         let name = prop_oneof![Just("room".to_owned()), Just("sid".to_owned()), ".{0,6}"];
         let members = prop::collection::vec((name, inner), 0..6);
-        prop_oneof![
-            list,
-            members.prop_map(|all| Value::Object(all.into_iter().collect()))
-        ]
+        prop_oneof![list, members.prop_map(|all| Value::Object(all.into_iter().collect()))]
     })
 }
 

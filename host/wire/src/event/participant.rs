@@ -91,8 +91,7 @@ impl ParticipantInfo<'_> {
 
     /// Unix milliseconds of joining; of whole seconds where a server sends no more.
     pub fn joined_at_unix_ms(self) -> Option<i64> {
-        self.joined_at_ms()
-            .or_else(|| self.joined_at()?.checked_mul(1000))
+        self.joined_at_ms().or_else(|| self.joined_at()?.checked_mul(1000))
     }
 }
 

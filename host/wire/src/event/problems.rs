@@ -56,10 +56,7 @@ pub enum Expected {
 
 /// Collects the problems of `object`, whose table is `rows`.
 pub(super) fn collect(object: &Object, rows: &'static [Row]) -> Vec<Problem> {
-    let mut walk = Walk {
-        pointer: String::new(),
-        found: Vec::new(),
-    };
+    let mut walk = Walk { pointer: String::new(), found: Vec::new() };
     walk.message(object, rows);
     walk.found
 }
@@ -128,9 +125,7 @@ impl Walk {
     fn enum_value(&mut self, value: &Value, names: &[(&str, i64)]) {
         let known = match value {
             Value::String(text) => names.iter().any(|(name, _)| name == text),
-            Value::Number(number) => names
-                .iter()
-                .any(|(_, known)| number.as_i64() == Some(*known)),
+            Value::Number(number) => names.iter().any(|(_, known)| number.as_i64() == Some(*known)),
             _ => return self.problem(Expected::EnumValue),
         };
         if !known {
@@ -142,18 +137,14 @@ impl Walk {
         let length = self.pointer.len();
         let step = step.to_string();
         self.pointer.push('/');
-        self.pointer
-            .push_str(&step.replace('~', "~0").replace('/', "~1"));
+        self.pointer.push_str(&step.replace('~', "~0").replace('/', "~1"));
         visit(self);
         self.pointer.truncate(length);
     }
 
     fn problem(&mut self, expected: Expected) {
         if self.found.len() < PROBLEMS_MAX {
-            self.found.push(Problem {
-                pointer: self.pointer.clone(),
-                expected,
-            });
+            self.found.push(Problem { pointer: self.pointer.clone(), expected });
         }
     }
 }

@@ -22,10 +22,7 @@ fn reads_as_the_design_shows() {
 fn reads_integers_from_numbers_and_strings() {
     let room = |members: &str| event(&format!(r#""room":{{{members}}}"#));
     let times = |event: &Event| event.room().and_then(|room| room.creation_time());
-    assert_eq!(
-        times(&room(r#""creationTime":"9007199254740993""#)),
-        Some(9_007_199_254_740_993)
-    );
+    assert_eq!(times(&room(r#""creationTime":"9007199254740993""#)), Some(9_007_199_254_740_993));
     assert_eq!(times(&room(r#""creationTime":12"#)), Some(12));
     assert_eq!(times(&room(r#""creation_time":"12""#)), Some(12));
     assert_eq!(times(&room(r#""creationTime":"soon""#)), None);
@@ -52,20 +49,11 @@ fn restores_zero_values() {
 fn enums_are_open() {
     let left = |value: &str| event(&format!(r#""participant":{{"disconnectReason":{value}}}"#));
     let reason = |event: &Event| event.participant().unwrap().disconnect_reason().known();
-    assert_eq!(
-        reason(&left("\"AGENT_ERROR\"")),
-        Some(DisconnectReason::AgentError)
-    );
+    assert_eq!(reason(&left("\"AGENT_ERROR\"")), Some(DisconnectReason::AgentError));
     assert_eq!(reason(&left("16")), Some(DisconnectReason::AgentError));
     let newer = left("\"QUANTUM_FLUX\"");
-    assert_eq!(
-        newer.participant().unwrap().disconnect_reason(),
-        Open::Name("QUANTUM_FLUX")
-    );
-    assert_eq!(
-        left("99").participant().unwrap().disconnect_reason(),
-        Open::Number(99)
-    );
+    assert_eq!(newer.participant().unwrap().disconnect_reason(), Open::Name("QUANTUM_FLUX"));
+    assert_eq!(left("99").participant().unwrap().disconnect_reason(), Open::Number(99));
     assert_eq!(newer.fit(), Fit::Newer);
 }
 
@@ -89,10 +77,7 @@ fn converts_nanoseconds() {
     );
     let egress = event.egress().unwrap();
     assert_eq!(egress.started_at_ms(), Some(1_795_435_195_999));
-    let durations: Vec<_> = egress
-        .file_results()
-        .map(|file| file.duration_ms())
-        .collect();
+    let durations: Vec<_> = egress.file_results().map(|file| file.duration_ms()).collect();
     assert_eq!(durations, [Some(1)]);
     assert_eq!(event.fit(), Fit::Wrong);
 }
@@ -103,15 +88,9 @@ fn finds_room_and_participant_in_every_shape() {
     assert_eq!((job.room_name(), job.room_sid()), (Some("r"), Some("RM")));
     assert_eq!(job.participant_identity(), Some("a"));
     let ingress = event(r#""ingressInfo":{"roomName":"r","state":{"roomId":"RM"}}"#);
-    assert_eq!(
-        (ingress.room_name(), ingress.room_sid()),
-        (Some("r"), Some("RM"))
-    );
+    assert_eq!((ingress.room_name(), ingress.room_sid()), (Some("r"), Some("RM")));
     let egress = event(r#""room":{"name":""},"egressInfo":{"roomName":"r","roomId":"RM"}"#);
-    assert_eq!(
-        (egress.room_name(), egress.room_sid()),
-        (Some("r"), Some("RM"))
-    );
+    assert_eq!((egress.room_name(), egress.room_sid()), (Some("r"), Some("RM")));
 }
 
 #[test]
@@ -135,24 +114,12 @@ fn problem(members: &str, expected: &str) {
 #[test]
 fn names_what_does_not_fit() {
     assert_eq!(event(r#""room":null,"new":7"#).problems(), []);
-    problem(
-        r#""createdAt":"yesterday""#,
-        "/createdAt: expected an int64",
-    );
-    problem(
-        r#""numDropped":3000000000"#,
-        "/numDropped: expected an int32",
-    );
+    problem(r#""createdAt":"yesterday""#, "/createdAt: expected an int64");
+    problem(r#""numDropped":3000000000"#, "/numDropped: expected an int32");
     problem(r#""room":[]"#, "/room: expected an object");
     problem(r#""room":{"sid":7}"#, "/room/sid: expected a string");
-    problem(
-        r#""room":{"active_recording":0}"#,
-        "/room/active_recording: expected true or false",
-    );
-    problem(
-        r#""room":{"enabledCodecs":{}}"#,
-        "/room/enabledCodecs: expected a list",
-    );
+    problem(r#""room":{"active_recording":0}"#, "/room/active_recording: expected true or false");
+    problem(r#""room":{"enabledCodecs":{}}"#, "/room/enabledCodecs: expected a list");
     problem(
         r#""participant":{"tracks":[{},{"type":true}]}"#,
         "/participant/tracks/1/type: expected the name or number of an enum value",
@@ -177,14 +144,8 @@ fn lists_a_bounded_number_of_problems() {
 #[test]
 fn refuses_what_is_no_event() {
     assert!(matches!(Event::from_slice(b"[]"), Err(Error::Envelope(_))));
-    assert!(matches!(
-        Event::from_slice(br#"{"event":"e","event":"e"}"#),
-        Err(Error::Envelope(_))
-    ));
-    assert!(matches!(
-        Event::from_value(Value::Null),
-        Err(Error::NotAnObject)
-    ));
+    assert!(matches!(Event::from_slice(br#"{"event":"e","event":"e"}"#), Err(Error::Envelope(_))));
+    assert!(matches!(Event::from_value(Value::Null), Err(Error::NotAnObject)));
     assert!(matches!(
         Event::from_value(serde_json::json!({"event": ""})),
         Err(Error::Envelope(envelope::Error::NoEvent))
@@ -195,9 +156,7 @@ fn refuses_what_is_no_event() {
 fn camel(snake: &str) -> String {
     let mut parts = snake.trim_start_matches("r#").split('_');
     let first = parts.next().unwrap().to_owned();
-    parts.fold(first, |all, part| {
-        all + &part[..1].to_uppercase() + &part[1..]
-    })
+    parts.fold(first, |all, part| all + &part[..1].to_uppercase() + &part[1..])
 }
 
 #[test]

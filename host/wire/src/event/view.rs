@@ -91,14 +91,8 @@ impl<T: PartialEq> PartialEq<T> for Open<'_, T> {
 
 impl<'e, T> Items<'e, T> {
     pub(super) fn over(value: Option<&'e Value>) -> Self {
-        let items = value
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        Self {
-            rest: items.iter(),
-            of: PhantomData,
-        }
+        let items = value.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        Self { rest: items.iter(), of: PhantomData }
     }
 }
 
@@ -124,9 +118,7 @@ impl<'e> Texts<'e> {
 
     /// Names and texts. What is no text is passed over.
     pub fn iter(self) -> impl Iterator<Item = (&'e str, &'e str)> {
-        self.object
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
+        self.object.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)))
     }
 }
 

@@ -6,11 +6,7 @@ use super::*;
 
 #[track_caller]
 fn check(pattern: &str, name: &str, expect: bool) {
-    assert_eq!(
-        Glob::parse(pattern).unwrap().matches(name),
-        expect,
-        "{pattern} on {name}"
-    );
+    assert_eq!(Glob::parse(pattern).unwrap().matches(name), expect, "{pattern} on {name}");
 }
 
 #[test]

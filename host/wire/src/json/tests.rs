@@ -91,10 +91,7 @@ fn holds_its_limits() {
         format!("{{{}}}", members.join(","))
     };
     accepted(members(MEMBERS_MAX));
-    assert_eq!(
-        verdict(members(MEMBERS_MAX + 1).as_bytes()).unwrap().0,
-        "too_many_members"
-    );
+    assert_eq!(verdict(members(MEMBERS_MAX + 1).as_bytes()).unwrap().0, "too_many_members");
 }
 
 #[test]

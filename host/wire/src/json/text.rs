@@ -48,18 +48,13 @@ pub(super) fn scan(bytes: &[u8], start: usize) -> Result<(Text<'_>, usize), Erro
     let raw = bytes.get(start..at).unwrap_or_default();
     if wide != 0 {
         let checked = std::str::from_utf8(raw);
-        checked.map_err(|error| Error::NotUtf8 {
-            at: start + error.valid_up_to(),
-        })?;
+        checked.map_err(|error| Error::NotUtf8 { at: start + error.valid_up_to() })?;
     }
     Ok((Text { raw, escaped }, at + 1))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes
-        .get(at..)?
-        .first_chunk::<8>()
-        .map(|chunk| u64::from_le_bytes(*chunk))
+    bytes.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 /// Index of the first quote, backslash or control character. Each of the three tests may also mark bytes above a true
@@ -101,9 +96,7 @@ fn unicode_escape(bytes: &[u8], at: usize) -> Result<(char, usize), Error> {
         return Err(Error::LoneSurrogate { at });
     }
     let code = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-    char::from_u32(code)
-        .map(|character| (character, at + 12))
-        .ok_or(Error::LoneSurrogate { at })
+    char::from_u32(code).map(|character| (character, at + 12)).ok_or(Error::LoneSurrogate { at })
 }
 
 fn hex4(bytes: &[u8], at: usize) -> Result<u32, Error> {

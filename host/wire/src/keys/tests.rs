@@ -18,18 +18,12 @@ fn holds_its_limits() {
     for n in 0..SECRETS_PER_KEY_MAX {
         ring.insert("k", &[1, n as u8]).unwrap();
     }
-    let full = Error::TooMany {
-        what: "secrets for one key",
-        max: 4,
-    };
+    let full = Error::TooMany { what: "secrets for one key", max: 4 };
     assert_eq!(ring.insert("k", b"one more"), Err(full));
     for n in 1..KEYS_MAX {
         ring.insert(&format!("k{n}"), b"s").unwrap();
     }
-    let full = Error::TooMany {
-        what: "keys",
-        max: 64,
-    };
+    let full = Error::TooMany { what: "keys", max: 64 };
     assert_eq!(ring.insert("another", b"s"), Err(full));
     assert_eq!(ring.api_keys().count(), KEYS_MAX);
 }
@@ -78,20 +72,11 @@ fn finds_the_secret_that_signed() {
     };
     assert_eq!(ring.verify("one", b"text", &mac(b"old")), Ok(0));
     assert_eq!(ring.verify("one", b"text", &mac(b"new")), Ok(1));
-    assert_eq!(
-        ring.verify("one", b"text", &mac(b"other")),
-        Err(Mismatch::Signature)
-    );
+    assert_eq!(ring.verify("one", b"text", &mac(b"other")), Err(Mismatch::Signature));
     assert_eq!(ring.verify("two", b"text", &mac(b"other")), Ok(0));
     // The stand-ins of a key with fewer secrets, and of no key, never win.
-    assert_eq!(
-        ring.verify("two", b"text", &mac(b"new")),
-        Err(Mismatch::Signature)
-    );
-    assert_eq!(
-        ring.verify("three", b"text", &mac(b"old")),
-        Err(Mismatch::UnknownKey)
-    );
+    assert_eq!(ring.verify("two", b"text", &mac(b"new")), Err(Mismatch::Signature));
+    assert_eq!(ring.verify("three", b"text", &mac(b"old")), Err(Mismatch::UnknownKey));
     assert_eq!(ring.signer(b"text", &mac(b"other")), Some("two"));
     assert_eq!(ring.signer(b"text", &mac(b"none")), None);
 }

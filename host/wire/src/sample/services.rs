@@ -10,11 +10,7 @@ impl Sample<'_> {
     /// A recording of the whole room. Its first status, EGRESS_STARTING, is the zero value and therefore absent.
     pub(super) fn egress(&self, kind: &str) -> Value {
         let egress_id = id("EG_", self.seed, self.room);
-        let started_s = if kind == "egress_ended" {
-            self.now_s - RUN_S
-        } else {
-            self.now_s
-        };
+        let started_s = if kind == "egress_ended" { self.now_s - RUN_S } else { self.now_s };
         let mut egress = Map::new();
         let mut put = |name: &str, value: Value| egress.insert(name.into(), value);
         put("egressId", egress_id.as_str().into());
@@ -76,11 +72,7 @@ impl Sample<'_> {
         let mut state = Map::new();
         let mut put = |name: &str, value: Value| state.insert(name.into(), value);
         let ended = kind == "ingress_ended";
-        let started_s = if ended {
-            self.now_s - RUN_S
-        } else {
-            self.now_s
-        };
+        let started_s = if ended { self.now_s - RUN_S } else { self.now_s };
         if !ended {
             put("status", "ENDPOINT_PUBLISHING".into());
             put(
@@ -128,11 +120,7 @@ impl Sample<'_> {
     /// An agent for one participant. Its first status, JS_PENDING, is the zero value and therefore absent.
     pub(super) fn agent_job(&self, kind: &str) -> Value {
         let ended = kind == "agent_job_ended";
-        let started_s = if ended {
-            self.now_s - RUN_S
-        } else {
-            self.now_s
-        };
+        let started_s = if ended { self.now_s - RUN_S } else { self.now_s };
         let state = if ended {
             json!({
                 "status": "JS_SUCCESS",

@@ -29,10 +29,7 @@ fn members(value: &Value, path: &str) -> Vec<String> {
 
 /// Every event body of the vectors, by event name.
 fn vectors() -> BTreeMap<String, Vec<Value>> {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/vectors/livekit-webhooks.jsonl"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/livekit-webhooks.jsonl");
     let text = std::fs::read_to_string(path).unwrap();
     let mut bodies: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for line in text.lines() {
@@ -40,9 +37,7 @@ fn vectors() -> BTreeMap<String, Vec<Value>> {
         if line["group"] != "event" {
             continue;
         }
-        let body = STANDARD
-            .decode(line["body_base64"].as_str().unwrap())
-            .unwrap();
+        let body = STANDARD.decode(line["body_base64"].as_str().unwrap()).unwrap();
         if let Ok(body) = serde_json::from_slice::<Value>(&body) {
             let kind = body["event"].as_str().unwrap_or_default().to_owned();
             bodies.entry(kind).or_default().push(body);
@@ -70,21 +65,11 @@ fn every_known_event_has_a_sample_and_no_other_name_does() {
 fn members_are_those_of_the_vectors() {
     let vectors = vectors();
     for kind in event_type::ALL {
-        let like = if kind == "agent_job_started" {
-            "agent_job_ended"
-        } else {
-            kind
-        };
-        let known = vectors
-            .get(like)
-            .unwrap_or_else(|| panic!("no vector of {like}"));
+        let like = if kind == "agent_job_started" { "agent_job_ended" } else { kind };
+        let known = vectors.get(like).unwrap_or_else(|| panic!("no vector of {like}"));
         let ours = parsed(kind);
         let known_sets: Vec<_> = known.iter().map(|body| members(body, "")).collect();
-        assert!(
-            known_sets.contains(&members(&ours, "")),
-            "{kind}: {:?}",
-            members(&ours, "")
-        );
+        assert!(known_sets.contains(&members(&ours, "")), "{kind}: {:?}", members(&ours, ""));
         if kind.starts_with("track_") || kind.starts_with("egress_") || kind.starts_with("ingress_")
         {
             for path in ["/room", "/participant"] {
@@ -99,12 +84,8 @@ fn members_are_those_of_the_vectors() {
 /// declaration that the vectors happen not to use. A misspelt name fails here.
 #[test]
 fn no_member_is_invented() {
-    const DECLARED: [&str; 4] = [
-        "canPublishSources",
-        "canUpdateMetadata",
-        "maxParticipants",
-        "region",
-    ];
+    const DECLARED: [&str; 4] =
+        ["canPublishSources", "canUpdateMetadata", "maxParticipants", "region"];
     fn names(value: &Value, into: &mut Vec<String>) {
         match value {
             Value::Object(object) => object.iter().for_each(|(name, value)| {
@@ -118,10 +99,7 @@ fn no_member_is_invented() {
         }
     }
     let mut known = Vec::new();
-    vectors()
-        .values()
-        .flatten()
-        .for_each(|body| names(body, &mut known));
+    vectors().values().flatten().for_each(|body| names(body, &mut known));
     for kind in event_type::ALL {
         let mut ours = Vec::new();
         names(&parsed(kind), &mut ours);
@@ -139,9 +117,7 @@ fn ids_have_the_prefix_of_their_kind() {
         let body = parsed(kind);
         let id = body.pointer(path).and_then(Value::as_str);
         let id = id.unwrap_or_else(|| panic!("{kind}{path}"));
-        let rest = id
-            .strip_prefix(prefix)
-            .unwrap_or_else(|| panic!("{kind}{path}: {id}"));
+        let rest = id.strip_prefix(prefix).unwrap_or_else(|| panic!("{kind}{path}: {id}"));
         assert_eq!(rest.len(), ID_CHARACTERS, "{id}");
         assert!(rest.bytes().all(|byte| ALPHABET.contains(&byte)), "{id}");
     }
@@ -160,35 +136,14 @@ fn ids_have_the_prefix_of_their_kind() {
 #[test]
 fn one_seed_tells_one_story() {
     let started = parsed("room_started");
-    assert_eq!(
-        started["room"]["sid"],
-        parsed("participant_left")["room"]["sid"]
-    );
-    assert_eq!(
-        started["room"]["sid"],
-        parsed("ingress_ended")["ingressInfo"]["state"]["roomId"]
-    );
+    assert_eq!(started["room"]["sid"], parsed("participant_left")["room"]["sid"]);
+    assert_eq!(started["room"]["sid"], parsed("ingress_ended")["ingressInfo"]["state"]["roomId"]);
     let joined = parsed("participant_joined");
-    assert_eq!(
-        joined["participant"]["sid"],
-        parsed("track_published")["participant"]["sid"]
-    );
-    let other_seed = Sample {
-        seed: 8,
-        ..sample()
-    };
-    let other_room = Sample {
-        room: "prod-8",
-        ..sample()
-    };
-    assert_eq!(
-        body("room_started", &sample()),
-        body("room_started", &sample())
-    );
-    assert_ne!(
-        body("room_started", &sample()),
-        body("room_started", &other_seed)
-    );
+    assert_eq!(joined["participant"]["sid"], parsed("track_published")["participant"]["sid"]);
+    let other_seed = Sample { seed: 8, ..sample() };
+    let other_room = Sample { room: "prod-8", ..sample() };
+    assert_eq!(body("room_started", &sample()), body("room_started", &sample()));
+    assert_ne!(body("room_started", &sample()), body("room_started", &other_seed));
     assert_ne!(sample().room_sid(), other_room.room_sid());
 }
 
@@ -203,12 +158,7 @@ fn nothing_is_zero_empty_or_null() {
             Value::Number(number) => assert_ne!(number.as_f64(), Some(0.0), "{at} is 0"),
             Value::String(text) => {
                 assert!(!text.is_empty() && text != "0", "{at} is a zero value");
-                for zero in [
-                    "AUDIO",
-                    "EGRESS_STARTING",
-                    "ENDPOINT_INACTIVE",
-                    "JS_PENDING",
-                ] {
+                for zero in ["AUDIO", "EGRESS_STARTING", "ENDPOINT_INACTIVE", "JS_PENDING"] {
                     assert_ne!(text, zero, "{at}");
                 }
             }
@@ -218,9 +168,7 @@ fn nothing_is_zero_empty_or_null() {
             }
             Value::Object(object) => {
                 assert!(!object.is_empty(), "{at} is empty");
-                object
-                    .iter()
-                    .for_each(|(name, value)| check(value, &format!("{at}/{name}")));
+                object.iter().for_each(|(name, value)| check(value, &format!("{at}/{name}")));
             }
         }
     }
@@ -248,9 +196,7 @@ fn wide_integers_are_strings() {
         match value {
             Value::Object(object) => {
                 for (name, value) in object {
-                    let digits = value
-                        .as_str()
-                        .is_some_and(|text| text.parse::<i64>().is_ok());
+                    let digits = value.as_str().is_some_and(|text| text.parse::<i64>().is_ok());
                     assert!(!WIDE.contains(&name.as_str()) || digits, "{name}: {value}");
                     check(value);
                 }
@@ -266,9 +212,5 @@ fn wide_integers_are_strings() {
 fn a_join_is_about_as_long_as_a_real_one() {
     let bytes = body("participant_joined", &sample()).unwrap().len();
     assert!((1200..=1600).contains(&bytes), "{bytes} bytes");
-    assert!(
-        !body("participant_joined", &sample())
-            .unwrap()
-            .contains('\n')
-    );
+    assert!(!body("participant_joined", &sample()).unwrap().contains('\n'));
 }

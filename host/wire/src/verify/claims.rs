@@ -50,10 +50,7 @@ impl<'a> Claims<'a> {
             *place = Some(value);
             Ok(())
         });
-        read.map_err(|source| Rejection::Json {
-            part: Part::Payload,
-            source,
-        })?;
+        read.map_err(|source| Rejection::Json { part: Part::Payload, source })?;
         Ok(claims)
     }
 
@@ -81,18 +78,11 @@ impl<'a> Claims<'a> {
                 None => {}
                 Some(Value::Integer(at_s)) if at_s > now_s.saturating_add(leeway) => {
                     let ahead_s = at_s.saturating_sub(now_s);
-                    return Err(Rejection::NotYetValid {
-                        claim,
-                        ahead_s,
-                        leeway_s,
-                    });
+                    return Err(Rejection::NotYetValid { claim, ahead_s, leeway_s });
                 }
                 Some(Value::Integer(_)) => {}
                 Some(_) => {
-                    return Err(Rejection::ClaimType {
-                        claim,
-                        expected: "an integer",
-                    });
+                    return Err(Rejection::ClaimType { claim, expected: "an integer" });
                 }
             }
         }
@@ -107,10 +97,7 @@ impl<'a> Claims<'a> {
                 return Err(Rejection::TooOld { age_s, max_s });
             }
         }
-        Ok(Times {
-            expires_at_s,
-            issued_at_s,
-        })
+        Ok(Times { expires_at_s, issued_at_s })
     }
 
     /// Claims LiveKit's webhooks do not carry: `aud` must be absent, `sub` and `jti` strings if anything.
@@ -120,10 +107,7 @@ impl<'a> Claims<'a> {
         }
         for (claim, value) in [("sub", self.sub), ("jti", self.jti)] {
             if !matches!(value, None | Some(Value::Text(_))) {
-                return Err(Rejection::ClaimType {
-                    claim,
-                    expected: "a string",
-                });
+                return Err(Rejection::ClaimType { claim, expected: "a string" });
             }
         }
         Ok(())

@@ -82,9 +82,7 @@ impl<'v> Compact<'v> {
 
     /// The signature's bytes, or `None` when they are not 32.
     pub(super) fn signature(&self) -> Result<Option<[u8; 32]>, Rejection> {
-        decoded(self.signature, Part::Signature, |bytes| {
-            Ok(bytes.try_into().ok())
-        })
+        decoded(self.signature, Part::Signature, |bytes| Ok(bytes.try_into().ok()))
     }
 
     /// Hands the decoded claims to `read`.
@@ -112,16 +110,11 @@ impl<'v> Compact<'v> {
                 }
                 Ok(())
             });
-            read.map_err(|source| Rejection::Json {
-                part: Part::Header,
-                source,
-            })?;
+            read.map_err(|source| Rejection::Json { part: Part::Header, source })?;
             match alg {
                 Some(Value::Text(alg)) if alg.text() == "HS256" => {}
                 Some(Value::Text(alg)) => {
-                    return Err(Rejection::Alg {
-                        found: Some(excerpt(&alg.text())),
-                    });
+                    return Err(Rejection::Alg { found: Some(excerpt(&alg.text())) });
                 }
                 _ => return Err(Rejection::Alg { found: None }),
             }

@@ -16,9 +16,7 @@ impl Rejection {
             Self::Bearer => "bearer",
             Self::Parts { .. } => "parts",
             Self::Base64 { .. } => "base64",
-            Self::Json {
-                part: Part::Header, ..
-            } => "header_json",
+            Self::Json { part: Part::Header, .. } => "header_json",
             Self::Json { .. } => "claims_json",
             Self::Alg { .. } => "alg",
             Self::Critical { .. } => "crit",

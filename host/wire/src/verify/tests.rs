@@ -37,10 +37,7 @@ fn claims(changes: &[(&str, &str)]) -> String {
             members.push((name, (*value).to_owned()));
         }
     }
-    let members: Vec<_> = members
-        .iter()
-        .map(|(k, v)| format!("\"{k}\":{v}"))
-        .collect();
+    let members: Vec<_> = members.iter().map(|(k, v)| format!("\"{k}\":{v}")).collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -58,31 +55,19 @@ fn encode(text: &str) -> String {
 fn check_claims(changes: &[(&str, &str)], expect: Result<(), &str>) {
     let token = sign::signed(SECRET, sign::HEADER, &claims(changes));
     let verdict = judge(Rules::default(), &token);
-    assert_eq!(
-        verdict.as_ref().map(|_| ()).map_err(Rejection::code),
-        expect,
-        "{verdict:?}"
-    );
+    assert_eq!(verdict.as_ref().map(|_| ()).map_err(Rejection::code), expect, "{verdict:?}");
 }
 
 #[track_caller]
 fn check_header(header: &str, expect: Result<(), &str>) {
     let token = sign::signed(SECRET, &encode(header), &claims(&[]));
     let verdict = judge(Rules::default(), &token);
-    assert_eq!(
-        verdict.as_ref().map(|_| ()).map_err(Rejection::code),
-        expect,
-        "{verdict:?}"
-    );
+    assert_eq!(verdict.as_ref().map(|_| ()).map_err(Rejection::code), expect, "{verdict:?}");
 }
 
 #[test]
 fn accepts_what_livekit_sends() {
-    let token = judge(
-        Rules::default(),
-        &sign::authorization(KEY, SECRET, BODY, NOW_S),
-    )
-    .unwrap();
+    let token = judge(Rules::default(), &sign::authorization(KEY, SECRET, BODY, NOW_S)).unwrap();
     assert_eq!(token.api_key, KEY);
     assert_eq!(token.secret_index, 0);
     assert_eq!(token.expires_at_s, NOW_S + 300);
@@ -97,9 +82,7 @@ fn tells_which_secret_signed() {
     let crossed = sign::authorization(KEY, b"other secret", BODY, NOW_S);
     assert_eq!(
         judge(Rules::default(), &crossed),
-        Err(Rejection::Signature {
-            api_key: KEY.into()
-        })
+        Err(Rejection::Signature { api_key: KEY.into() })
     );
     let verifier = verifier(Rules::default());
     assert_eq!(verifier.signer(crossed.as_bytes()), Some("APIother"));
@@ -149,49 +132,21 @@ fn judges_the_claims() {
 #[test]
 fn tells_by_how_many_seconds() {
     let token = sign::signed(SECRET, sign::HEADER, &claims(&[]));
-    let at = |now_s| {
-        verifier(Rules::default())
-            .token([token.as_bytes()], now_s)
-            .err()
-    };
+    let at = |now_s| verifier(Rules::default()).token([token.as_bytes()], now_s).err();
     assert_eq!(at(NOW_S + 359), None);
-    assert_eq!(
-        at(NOW_S + 360),
-        Some(Rejection::Expired {
-            ago_s: 60,
-            leeway_s: 60
-        })
-    );
+    assert_eq!(at(NOW_S + 360), Some(Rejection::Expired { ago_s: 60, leeway_s: 60 }));
     assert_eq!(at(NOW_S - 60), None);
-    let early = Rejection::NotYetValid {
-        claim: "nbf",
-        ahead_s: 61,
-        leeway_s: 60,
-    };
+    let early = Rejection::NotYetValid { claim: "nbf", ahead_s: 61, leeway_s: 60 };
     assert_eq!(at(NOW_S - 61), Some(early));
 }
 
 #[test]
 fn limits_age_only_when_told() {
-    let rules = Rules {
-        token_age_max_s: 100,
-        leeway_s: 10,
-        ..Rules::default()
-    };
+    let rules = Rules { token_age_max_s: 100, leeway_s: 10, ..Rules::default() };
     let token = sign::signed(SECRET, sign::HEADER, &claims(&[]));
-    let at = |now_s| {
-        verifier(rules.clone())
-            .token([token.as_bytes()], now_s)
-            .err()
-    };
+    let at = |now_s| verifier(rules.clone()).token([token.as_bytes()], now_s).err();
     assert_eq!(at(NOW_S + 110), None);
-    assert_eq!(
-        at(NOW_S + 111),
-        Some(Rejection::TooOld {
-            age_s: 111,
-            max_s: 110
-        })
-    );
+    assert_eq!(at(NOW_S + 111), Some(Rejection::TooOld { age_s: 111, max_s: 110 }));
     let undated = sign::signed(SECRET, sign::HEADER, &claims(&[("nbf", "")]));
     assert_eq!(judge(rules, &undated), Err(Rejection::IssuedMissing));
 }
@@ -202,18 +157,12 @@ fn takes_one_value_of_bounded_length() {
     let verifier = verifier(Rules::default());
     let judge = |values: &[&str]| {
         let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
-        verifier
-            .token(values, NOW_S)
-            .map(|_| ())
-            .map_err(|rejection| rejection.code())
+        verifier.token(values, NOW_S).map(|_| ()).map_err(|rejection| rejection.code())
     };
     assert_eq!(judge(&[]), Err("no_token"));
     assert_eq!(judge(&[" \t "]), Err("no_token"));
     assert_eq!(judge(&[&token, &token]), Err("multiple_tokens"));
-    assert_eq!(
-        judge(&[&format!("{token}, {token}")]),
-        Err("multiple_tokens")
-    );
+    assert_eq!(judge(&[&format!("{token}, {token}")]), Err("multiple_tokens"));
     assert_eq!(judge(&[&format!(" \t{token}\t ")]), Ok(()));
     assert_eq!(judge(&[&"a".repeat(8193)]), Err("token_too_long"));
     assert_eq!(judge(&[&"a".repeat(8192)]), Err("parts"));
@@ -231,40 +180,25 @@ fn reads_tokens_up_to_the_limit() {
 
 #[test]
 fn bearer_is_an_option() {
-    let rules = || Rules {
-        accept_bearer_prefix: true,
-        ..Rules::default()
-    };
+    let rules = || Rules { accept_bearer_prefix: true, ..Rules::default() };
     let token = sign::authorization(KEY, SECRET, BODY, NOW_S);
     assert!(judge(rules(), &format!("Bearer {token}")).is_ok());
     assert!(judge(rules(), &format!("bEaReR \t{token}")).is_ok());
     assert!(judge(rules(), &token).is_ok());
-    assert_eq!(
-        judge(rules(), &format!("Bearer{token}"))
-            .unwrap_err()
-            .code(),
-        "base64"
-    );
+    assert_eq!(judge(rules(), &format!("Bearer{token}")).unwrap_err().code(), "base64");
 }
 
 #[test]
 fn an_empty_ring_says_so_first() {
     let verifier = Verifier::new(KeyRing::new(), Rules::default());
     let rejection = verifier.verify([], BODY, NOW_S).unwrap_err();
-    assert_eq!(
-        (rejection.code(), rejection.public_code()),
-        ("no_keys", "no_keys")
-    );
+    assert_eq!((rejection.code(), rejection.public_code()), ("no_keys", "no_keys"));
 }
 
 #[test]
 fn strangers_cannot_tell_key_from_signature_from_algorithm() {
-    let unknown = Rejection::UnknownKey {
-        api_key: "x".into(),
-    };
-    let signature = Rejection::Signature {
-        api_key: "x".into(),
-    };
+    let unknown = Rejection::UnknownKey { api_key: "x".into() };
+    let signature = Rejection::Signature { api_key: "x".into() };
     for rejection in [unknown, signature, Rejection::Alg { found: None }] {
         assert_eq!(rejection.public_code(), "invalid_token");
     }
@@ -273,9 +207,7 @@ fn strangers_cannot_tell_key_from_signature_from_algorithm() {
 #[test]
 fn quotes_strangers_briefly() {
     let token = sign::authorization(&"k".repeat(500), SECRET, BODY, NOW_S);
-    let expected = Rejection::UnknownKey {
-        api_key: "k".repeat(64),
-    };
+    let expected = Rejection::UnknownKey { api_key: "k".repeat(64) };
     assert_eq!(judge(Rules::default(), &token), Err(expected));
 }
 

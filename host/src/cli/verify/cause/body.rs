@@ -62,10 +62,7 @@ fn candidates(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         (
             "Line ends were removed: without any CR or LF in it the body matches; something \
              folded or wrapped it.",
-            body.iter()
-                .copied()
-                .filter(|byte| !b"\r\n".contains(byte))
-                .collect(),
+            body.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect(),
         ),
         (
             "The line end at the end was removed: with it the body matches. Something trimmed the \
@@ -74,9 +71,7 @@ fn candidates(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "A byte order mark was put before the body: without it the body matches.",
-            body.strip_prefix("\u{feff}".as_bytes())
-                .unwrap_or(body)
-                .to_vec(),
+            body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).to_vec(),
         ),
         (
             "The body was lost: the token was made over this event, the request is empty.",
@@ -84,22 +79,12 @@ fn candidates(body: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ),
     ];
     tries.extend(from_utf16(body).map(|text| {
-        (
-            "The body was rewritten as UTF-16: as UTF-8 it matches. LiveKit sends UTF-8.",
-            text,
-        )
+        ("The body was rewritten as UTF-16: as UTF-8 it matches. LiveKit sends UTF-8.", text)
     }));
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         for (comma, colon) in [("", ""), (" ", ""), (" ", " ")] {
             for ascii in [false, true] {
-                let text = spaced(
-                    &value,
-                    Spacing {
-                        comma,
-                        colon,
-                        ascii,
-                    },
-                );
+                let text = spaced(&value, Spacing { comma, colon, ascii });
                 tries.extend(text.map(|text| (RESERIALISED, text)));
             }
         }
@@ -130,17 +115,11 @@ fn replaced(body: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 }
 
 fn from_utf16(body: &[u8]) -> Option<Vec<u8>> {
-    let pairs: Vec<[u8; 2]> = body
-        .chunks_exact(2)
-        .filter_map(|pair| <[u8; 2]>::try_from(pair).ok())
-        .collect();
+    let pairs: Vec<[u8; 2]> =
+        body.chunks_exact(2).filter_map(|pair| <[u8; 2]>::try_from(pair).ok()).collect();
     let big = body.starts_with(&[0xfe, 0xff]) || body.starts_with(&[0, b'{']);
     let unit = |pair: &[u8; 2]| {
-        if big {
-            u16::from_be_bytes(*pair)
-        } else {
-            u16::from_le_bytes(*pair)
-        }
+        if big { u16::from_be_bytes(*pair) } else { u16::from_le_bytes(*pair) }
     };
     let units: Vec<u16> = pairs.iter().map(unit).collect();
     let text = String::from_utf16(&units).ok()?;
