@@ -225,7 +225,7 @@ impl Event {
 }
 
 /// The first that says something.
-fn first<'e, const N: usize>(places: [Option<&'e str>; N]) -> Option<&'e str> {
+fn first<const N: usize>(places: [Option<&str>; N]) -> Option<&str> {
     places.into_iter().flatten().find(|text| !text.is_empty())
 }
 
