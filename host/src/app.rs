@@ -115,10 +115,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plugins = load_plugins(&config).await?;
         let transport = transport(&config)?;
-        let options = sqlite::Options {
-            dedupe_window_ms: millis(config.store.dedupe_window),
-            ..sqlite::Options::default()
-        };
+        let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
         let store = SqliteStore::open(&config.store.path, &options).map_err(Error::Store)?;
         let store: Arc<dyn Store> = Arc::new(store);
         let metrics = Arc::new(Metrics::new());
