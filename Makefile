@@ -21,6 +21,7 @@ test: set-up ## Every test
 lint: ## Format and clippy, warnings as errors
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@tests/setup/guests --lint
 
 bench: set-up ## The performance table
 	@$(CARGO) build --workspace --locked --release
