@@ -5,6 +5,7 @@
 //! of the guest runs outside [`Meter::charge`], and nothing at all outlives the deadline.
 
 use super::convert::Ended;
+use super::engine::Place;
 use super::instance::{self, State};
 use super::limits::{self, Growth, Limits};
 use super::log::Lines;
@@ -85,9 +86,9 @@ impl Plugin {
         let runs = AtomicBool::new(false);
         let called = async {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
-            let _instance = self.engine.places().acquire().await.map_err(|_| Fault::Unavailable)?;
+            let place = self.engine.place().await.ok_or(Fault::Unavailable)?;
             runs.store(true, Ordering::Release);
-            self.run(input, started, wall).await
+            self.run(&place, input, started, wall).await
         };
         match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
@@ -106,11 +107,12 @@ impl Plugin {
 
     async fn run(
         &self,
+        place: &Place<'_>,
         input: Input,
         started: Instant,
         wall: Duration,
     ) -> Result<Vec<Output>, Fault> {
-        let (mut store, meter) = self.store(input, started, wall);
+        let (mut store, meter) = self.store(place, input, started, wall);
         let result = meter
             .charge(async {
                 let instance = self.pre.instantiate_async(&mut store).await?;
@@ -141,9 +143,11 @@ impl Plugin {
         Ok(outputs)
     }
 
-    /// A store for `input`, and the account that is charged for it.
+    /// A store for `input`, and the account that is charged for it. Only who holds a place gets one: without it no tick
+    /// would come to stop the guest.
     pub(super) fn store(
         &self,
+        _place: &Place<'_>,
         input: Input,
         started: Instant,
         wall: Duration,

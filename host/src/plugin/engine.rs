@@ -3,21 +3,26 @@
 //!
 //! Instances come from a pool of memory that is mapped once, so that a fresh one for each event
 //! costs microseconds. A machine that does not give the address space gets them on demand: slower,
-//! with the same limits. A thread ticks every millisecond; at a tick, running wasm comes back to
-//! the host, which charges its CPU (see [`super::meter`]). The thread holds the engine weakly and
-//! ends when the last plugin has let it go.
+//! with the same limits. While a call runs, a thread ticks every millisecond; at a tick, running wasm
+//! comes back to the host, which charges its CPU (see [`super::meter`]). Without a call it sleeps, so
+//! that an idle host costs nothing. It holds the engine weakly and ends when the last plugin has let
+//! it go.
 //!
 //! Non-guarantee: a tick does not interrupt a host function, nor one long copy within the guest's
 //! memory.
 
 use super::limits;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often running wasm is interrupted to be charged.
 pub const TICK: Duration = Duration::from_millis(1);
+/// How often the sleeping thread looks whether its engine is still there.
+const IDLE_LOOK: Duration = Duration::from_secs(1);
 /// Instances that exist at once in this process, over all plugins. Further calls wait within their
 /// deadline.
 pub const INSTANCES_MAX: u32 = 128;
@@ -34,7 +39,16 @@ const FRAMES_MAX: usize = 20;
 pub struct Engine {
     inner: wasmtime::Engine,
     places: Arc<Semaphore>,
+    /// Instances that exist now: the thread ticks while there are any.
+    instances: Arc<AtomicUsize>,
+    ticker: Thread,
     pooled: bool,
+}
+
+/// The right to have one instance. The engine ticks while it lives.
+pub(super) struct Place<'a> {
+    instances: &'a AtomicUsize,
+    _permit: SemaphorePermit<'a>,
 }
 
 /// Why there is no engine.
@@ -88,25 +102,46 @@ impl Engine {
         &self.inner
     }
 
-    /// One permit for each instance that may exist.
-    pub(super) fn places(&self) -> &Semaphore {
-        &self.places
+    /// Waits until another instance may exist, and keeps the engine ticking for it. `None` never comes while the engine
+    /// lives.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn place(&self) -> Option<Place<'_>> {
+        let permit = self.places.acquire().await.ok()?;
+        if self.instances.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.ticker.unpark();
+        }
+        Some(Place { instances: &self.instances, _permit: permit })
     }
 
     fn start(inner: wasmtime::Engine, pooled: bool) -> Result<Self, Error> {
         let weak = inner.weak();
-        std::thread::Builder::new()
+        let instances = Arc::new(AtomicUsize::new(0));
+        let counted = instances.clone();
+        let thread = std::thread::Builder::new()
             .name("plugin-ticker".to_owned())
             .spawn(move || {
                 while let Some(engine) = weak.upgrade() {
                     engine.increment_epoch();
                     drop(engine);
-                    std::thread::sleep(TICK);
+                    if counted.load(Ordering::SeqCst) == 0 {
+                        // An instance that came since then has left its token: this returns at once.
+                        std::thread::park_timeout(IDLE_LOOK);
+                    } else {
+                        std::thread::sleep(TICK);
+                    }
                 }
             })
             .map_err(Error::Ticker)?;
         let places = Arc::new(Semaphore::new(INSTANCES_MAX as usize));
-        Ok(Self { inner, places, pooled })
+        Ok(Self { inner, places, instances, ticker: thread.thread().clone(), pooled })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.instances.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

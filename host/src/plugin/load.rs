@@ -212,7 +212,8 @@ fn is_given(import: &str) -> bool {
 /// Makes one instance and lets it check its configuration.
 async fn try_once(plugin: &Plugin) -> Result<(), Error> {
     let wall = plugin.limits.time(limits::WALL_IO_MS);
-    let (mut store, meter) = plugin.store(Input::default(), Instant::now(), wall);
+    let place = plugin.engine.place().await.ok_or(Error::Start(Fault::Unavailable))?;
+    let (mut store, meter) = plugin.store(&place, Input::default(), Instant::now(), wall);
     let answer = meter
         .charge(async {
             let instance = plugin.pre.instantiate_async(&mut store).await?;
