@@ -183,6 +183,10 @@ fn print(maker: &Maker<'_>, url: Option<Uri>, out: &mut dyn Write) -> anyhow::Re
 
 async fn send_all(maker: &Maker<'_>, url: Uri, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let options = maker.options;
+    if let Some(kind) = options.event.as_deref().filter(|kind| !event_type::is_known(kind)) {
+        let known = event_type::ALL.join(", ");
+        writeln!(out, "note: {kind} is not an event LiveKit sends today; those are {known}")?;
+    }
     let mut poster = Poster::new(url.clone(), Duration::from_millis(options.timeout_ms))?;
     let started = Instant::now();
     let mut tally: BTreeMap<String, u32> = BTreeMap::new();

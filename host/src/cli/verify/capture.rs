@@ -26,6 +26,9 @@ pub enum Error {
     /// Over the limit.
     #[error("more than {HEADERS_MAX} header lines")]
     TooManyHeaders,
+    /// No bytes at all.
+    #[error("the request is empty: expected header lines, an empty line and the body")]
+    Empty,
 }
 
 // === impl Capture ===
@@ -36,6 +39,9 @@ impl Capture {
     /// # Errors
     /// When the headers cannot be read.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.is_empty() {
+            return Err(Error::Empty);
+        }
         let (mut headers, rest) = split_headers(bytes)?;
         // An own `Content-Length` cannot be trusted beside chunks; RFC 9112, section 6.3.
         let mut notes = Vec::new();

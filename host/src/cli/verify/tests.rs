@@ -146,7 +146,6 @@ fn a_raw_request_is_read_as_http_reads_it() {
     check("Content-Length: 9\n\nbody", "body", 1);
     check("Transfer-Encoding: chunked\r\n\r\n3\r\nbod\r\n1;x=y\r\ny\r\n0\r\n\r\n", "body", 0);
     check("Transfer-Encoding: chunked\n\nbody", "body", 1);
-    check("", "", 0);
     let two = Capture::parse(b"authorization: a\nAuthorization:  b \n\n").unwrap();
     assert_eq!(two.values("AUTHORIZATION").collect::<Vec<_>>(), [b"a", b"b"]);
     assert_eq!(Capture::parse(b"A: b\nno header\n\n"), Err(capture::Error::Header { line: 2 }));
@@ -203,4 +202,10 @@ async fn the_command_reads_keys_and_requests_from_files() {
     assert_eq!(exit, code(ExitCode::FAILURE));
     let (exit, _) = run_with(&[]).await;
     assert_eq!(exit, code(ExitCode::from(USAGE)));
+}
+
+#[test]
+fn an_empty_request_is_told_from_one_without_a_token() {
+    assert_eq!(Capture::parse(b""), Err(capture::Error::Empty));
+    assert!(Capture::parse(b"POST /webhook HTTP/1.1\r\n\r\n{}").is_ok());
 }
