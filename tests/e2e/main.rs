@@ -1,5 +1,6 @@
 //! End-to-end stories.
 
+mod delivery;
 mod doubles;
 mod edge;
 mod wire;
