@@ -23,7 +23,7 @@ pub(super) fn with_source() -> Setup {
     Setup::new().source("prod", API_KEY, SECRET, "")
 }
 
-fn edge_of(gateway: &Gateway) -> Result<Envoy> {
+pub(super) fn edge_of(gateway: &Gateway) -> Result<Envoy> {
     Envoy::start(&envoy::Setup::with_keys(&format!("{API_KEY}: {SECRET}")), gateway.address())
 }
 

@@ -3,4 +3,6 @@
 mod delivery;
 mod doubles;
 mod edge;
+mod refusals;
+mod retries;
 mod wire;
