@@ -1,8 +1,12 @@
 //! End-to-end stories.
 
+mod addresses;
+mod configuration;
+mod crash;
 mod delivery;
 mod doubles;
 mod edge;
+mod plugins;
 mod refusals;
 mod retries;
 mod wire;
