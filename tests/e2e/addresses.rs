@@ -18,7 +18,7 @@ async fn an_address_that_is_not_allowed_is_refused_before_the_start() -> Result<
         (allow_nothing, "https://127.0.0.1:8443/", "127.0.0.1 is in 127.0.0.0/8"),
         (allow_nothing, "https://10.0.0.1/", "10.0.0.1 is in 10.0.0.0/8"),
         (allow_nothing, "https://169.254.169.254/latest/", "169.254.169.254 is in 169.254.0.0/16"),
-        (allow_nothing, "https://[::1]/", "::1 is in ::1/128"),
+        (allow_nothing, "https://[::1]/", "::1 is in ::/8"),
         (allow_nothing, "https://[::ffff:127.0.0.1]/", "127.0.0"),
         (allow_nothing, "https://localhost/", "the host name localhost is local"),
         (allow_nothing, "https://db.internal/", "the host name db.internal is local"),

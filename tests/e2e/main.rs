@@ -1,6 +1,7 @@
 //! End-to-end stories.
 
 mod addresses;
+mod bad_input;
 mod configuration;
 mod crash;
 mod delivery;
