@@ -2,6 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on says so by panicking")]
 
+mod addresses;
+mod bad_input;
+mod configuration;
+mod crash;
+mod delivery;
 mod doubles;
 mod edge;
+mod plugins;
+mod refusals;
+mod retries;
 mod wire;

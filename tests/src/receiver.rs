@@ -14,6 +14,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -72,6 +73,7 @@ struct Shared {
     script: Mutex<VecDeque<Answer>>,
     standing: Mutex<Answer>,
     seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
     arrived: Notify,
     closed: tokio::sync::watch::Sender<bool>,
     started: Instant,
@@ -125,12 +127,21 @@ impl Receiver {
     /// # Errors
     /// When there is no free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("a free port")?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same at an address of its own, for a receiver that comes back.
+    ///
+    /// # Errors
+    /// When somebody else has it.
+    pub async fn start_at(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             script: Mutex::default(),
             standing: Mutex::new(Answer::status(200)?),
             seen: Mutex::default(),
+            connections: AtomicUsize::new(0),
             arrived: Notify::new(),
             closed: tokio::sync::watch::Sender::new(false),
             started: Instant::now(),
@@ -162,6 +173,11 @@ impl Receiver {
     /// What came so far.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.shared.seen).clone()
+    }
+
+    /// How many connections it took so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// Waits until `count` requests have come.
@@ -197,6 +213,7 @@ impl Drop for Receiver {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     // Ends with the receiver, which aborts it.
     while let Ok((socket, _)) = listener.accept().await {
+        shared.connections.fetch_add(1, Ordering::SeqCst);
         let shared = shared.clone();
         tokio::spawn(async move {
             let mut closed = shared.closed.subscribe();
