@@ -1,5 +1,6 @@
 //! End-to-end stories.
 
+mod demo;
 mod doubles;
 mod edge;
 mod wire;

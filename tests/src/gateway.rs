@@ -30,6 +30,7 @@ pub struct Setup {
     endpoints: String,
     subscriptions: String,
     ports: Vec<u16>,
+    listen: Option<SocketAddr>,
     store_url: Option<String>,
     extra: String,
     environment: Vec<(String, String)>,
@@ -62,6 +63,13 @@ impl Setup {
     #[must_use]
     pub fn store(mut self, url: &str) -> Self {
         self.store_url = Some(url.to_owned());
+        self
+    }
+
+    /// A fixed address for ingest instead of a free port.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = Some(address);
         self
     }
 
@@ -151,15 +159,18 @@ impl Setup {
     pub fn to_toml(&self, folder: &Path) -> String {
         let database = format!("sqlite:{}", folder.join("livekit-webhook.db").display());
         let store = quoted(self.store_url.as_deref().unwrap_or(&database));
-        let mut toml = String::from("[ingest]\nlisten = \"127.0.0.1:0\"\n\n");
+        let listen = self.listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut toml = String::new();
         // Writing to a string does not fail.
+        let _ = write!(toml, "[ingest]\nlisten = \"{listen}\"\n\n");
         let _ = write!(toml, "[store]\nurl = {store}\n\n");
         if !self.ports.is_empty() {
             let mut ports = self.ports.clone();
             ports.sort_unstable();
             ports.dedup();
-            let allow = format!("{{ cidr = \"127.0.0.1/32\", ports = {ports:?} }}");
-            let _ = write!(toml, "[deliver]\nallow = [{allow}]\n\n");
+            let allow: Vec<_> =
+                ports.iter().map(|port| quoted(&format!("127.0.0.1:{port}"))).collect();
+            let _ = write!(toml, "[deliver]\nallow = [{}]\n\n", allow.join(", "));
         }
         for part in
             [&self.sources, &self.plugins, &self.endpoints, &self.subscriptions, &self.extra]
@@ -212,6 +223,8 @@ impl Gateway {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // A Ctrl-C on the terminal is for whoever started it, who then ends it in order.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the gateway")?;
@@ -302,16 +315,14 @@ impl Gateway {
     }
 }
 
-/// The binary beside the test executable.
+/// The binary beside this executable, or in the folder above when this is a test's.
 fn binary() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("no folder above the test")?;
-    let binary = folder.join(format!("livekit-webhook{}", std::env::consts::EXE_SUFFIX));
-    anyhow::ensure!(
-        binary.is_file(),
-        "no livekit-webhook beside the tests: run `cargo build --workspace` first"
-    );
-    Ok(binary)
+    let name = format!("livekit-webhook{}", std::env::consts::EXE_SUFFIX);
+    let mut places = test.ancestors().skip(1).take(2).map(|folder| folder.join(&name));
+    places
+        .find(|binary| binary.is_file())
+        .context("no livekit-webhook beside the tests: run `cargo build --workspace` first")
 }
 
 /// The address in a JSON log line that says `server` listens. Fields stand under `fields`, or at the top.

@@ -27,7 +27,7 @@ listen = "127.0.0.1:0"
 url = "sqlite:/folder/livekit-webhook.db"
 
 [deliver]
-allow = [{ cidr = "127.0.0.1/32", ports = [81] }]
+allow = ["127.0.0.1:81"]
 
 [[source]]
 name = "prod"
