@@ -1,6 +1,9 @@
 //! End-to-end stories.
 
+mod delivery;
 mod demo;
 mod doubles;
 mod edge;
+mod refusals;
+mod retries;
 mod wire;

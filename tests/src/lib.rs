@@ -3,8 +3,10 @@
 pub mod bench;
 pub mod demo;
 pub mod envoy;
+pub mod exchange;
 pub mod gateway;
 pub mod judge;
+pub mod ledger;
 pub mod livekit;
 pub mod receiver;
 pub mod upstream;

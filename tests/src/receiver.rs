@@ -125,7 +125,15 @@ impl Receiver {
     /// # Errors
     /// When there is no free port.
     pub async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("a free port")?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    /// The same at an address of its own, for a receiver that comes back.
+    ///
+    /// # Errors
+    /// When somebody else has it.
+    pub async fn start_at(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             script: Mutex::default(),

@@ -50,7 +50,7 @@ pub async fn run(
 fn introduce(system: &System, page: &mut Page<'_>) -> anyhow::Result<()> {
     let edge = format!("http://{}/webhook", system.envoy.listener());
     let envoy = format!("http://{}/stats?filter=livekit_webhook", system.envoy.admin_address());
-    let metrics = format!("http://{}/metrics", system.admin);
+    let metrics = format!("http://{}/metrics", system.gateway.admin_address());
     let configuration = system.gateway.folder().join("gateway.toml");
     let title =
         page.paint("The system is up. Ctrl-C ends it and leaves nothing behind.", Ink::Bold);

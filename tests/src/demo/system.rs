@@ -5,14 +5,13 @@
 
 use super::SYSTEM_MAX;
 use crate::envoy::{self, Envoy};
-use crate::gateway::{Gateway, Setup};
-use crate::judge::guest;
+use crate::gateway::Gateway;
+use crate::gateway::setup::{DATABASE, Setup, component};
 use crate::receiver::{Answer, Receiver, Seen};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use livekit_webhook::store::sqlite::SqliteStore;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitStatus;
 
@@ -62,8 +61,6 @@ pub struct System {
     pub gateway: Gateway,
     /// The host's store, read beside it.
     pub store: SqliteStore,
-    /// Its metrics and health.
-    pub admin: SocketAddr,
     /// The endpoints.
     pub places: Vec<Place>,
 }
@@ -103,17 +100,16 @@ impl System {
     /// What did not start, with its own words.
     pub async fn start(crm_status: u16, is_fixed: bool) -> anyhow::Result<Self> {
         let places = places(crm_status).await?;
-        let setup = setup(&places, is_fixed);
-        let mut gateway = Gateway::start(&setup, SYSTEM_MAX).await.context("the host")?;
-        let admin = gateway.wait_listening("admin", SYSTEM_MAX).await?;
-        let database = gateway.folder().join("livekit-webhook.db");
+        let setup = setup(&places, is_fixed)?;
+        let gateway = Gateway::start(&setup, SYSTEM_MAX).await.context("the host")?;
+        let database = gateway.folder().join(DATABASE);
         let store = SqliteStore::open_reader(&database).context("the host's store")?;
         let upstream = gateway.address();
         let mut edge = envoy::Setup::with_keys(&format!("{API_KEY}: {SECRET}"))
             .edit(EVENTS_SHIPPED, EVENTS_DEMO);
         edge.shipped_ports = is_fixed;
         let envoy = tokio::task::spawn_blocking(move || Envoy::start(&edge, upstream)).await?;
-        Ok(Self { envoy: envoy.context("the edge")?, gateway, store, admin, places })
+        Ok(Self { envoy: envoy.context("the edge")?, gateway, store, places })
     }
 
     /// The endpoint of this name.
@@ -126,7 +122,7 @@ impl System {
     /// # Errors
     /// When the host does not end.
     pub async fn stop(self) -> anyhow::Result<ExitStatus> {
-        let Self { envoy, mut gateway, store, places, .. } = self;
+        let Self { envoy, mut gateway, store, places } = self;
         drop(envoy);
         drop(store);
         let status = gateway.terminate(SYSTEM_MAX).await;
@@ -192,36 +188,32 @@ async fn places(crm_status: u16) -> anyhow::Result<Vec<Place>> {
     ])
 }
 
-fn setup(places: &[Place], is_fixed: bool) -> Setup {
-    let port = |port| SocketAddr::from(([127, 0, 0, 1], if is_fixed { port } else { 0 }));
+fn setup(places: &[Place], is_fixed: bool) -> anyhow::Result<Setup> {
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], if is_fixed { port } else { 0 }));
+    let ports = places.iter().map(|place| format!("\"{}\"", place.receiver.address()));
+    let ports: Vec<_> = ports.collect();
     let mut setup = Setup::new()
-        .listen(port(HOST_PORT))
-        .source("demo", API_KEY, SECRET)
-        .plugin("redact", &guest("redact.wasm"), "{ fields = [\"default\"] }", None)
-        .plugin("slack", &guest("slack.wasm"), "{ events = [\"*\"] }", None);
-    let mut toml = String::new();
-    let ports = places.iter().map(|place| place.receiver.address());
-    let ports: Vec<_> = ports.map(|address| format!("\"{address}\"")).collect();
-    // Writing to a string does not fail.
-    let _ = write!(toml, "[admin]\nlisten = \"{}\"\n\n", port(ADMIN_PORT));
-    let _ = write!(toml, "[deliver]\nallow = [{}]\n\n", ports.join(", "));
+        .listen(address(HOST_PORT), address(ADMIN_PORT))
+        .deliver(&format!("allow = [{}]", ports.join(", ")))
+        .source("demo", API_KEY, SECRET, "")
+        .plugin("redact", &component("redact")?, "config = { fields = [\"default\"] }")
+        .plugin("slack", &component("slack")?, "config = { events = [\"*\"] }");
     for place in places {
         let Place { name, more, wants, .. } = place;
-        let url = place.receiver.url("/");
         let variable = format!("{}_SECRET", name.to_uppercase().replace('-', "_"));
         let (signing, secret) = match &place.proof {
             Proof::Standard(secret) => {
-                let text = format!("signing = [\"standard\"]\nsecret_env = \"{variable}\"");
-                (text, secret.clone())
+                (format!("signing = [\"standard\"]\nsecret_env = \"{variable}\""), secret.as_str())
             }
             Proof::Livekit(api_key, secret) => {
                 let pair = format!("{{ api_key = \"{api_key}\", secret_env = \"{variable}\" }}");
-                (format!("signing = [\"livekit\"]\nlivekit = {pair}"), (*secret).to_owned())
+                (format!("signing = [\"livekit\"]\nlivekit = {pair}"), *secret)
             }
         };
-        setup = setup.variable(&variable, &secret);
-        let _ = write!(toml, "[[endpoint]]\nname = \"{name}\"\nurl = \"{url}\"\n{signing}\n{more}");
-        let _ = write!(toml, "\n\n[[subscription]]\nendpoint = \"{name}\"\n{wants}\n\n");
+        setup = setup
+            .variable(&variable, secret)
+            .endpoint(name, &place.receiver.url("/"), &format!("{signing}\n{more}"))
+            .subscription(name, wants);
     }
-    setup.extra(toml.trim_end())
+    Ok(setup)
 }

@@ -1,0 +1,164 @@
+//! The configuration of a gateway, put together from parts.
+//!
+//! Each part takes the TOML that a story is about as text, so that a story reads like the file a user writes. What every
+//! story needs and none is about is written here: free ports, a store in the folder, permission to dial the doubles.
+
+use crate::envoy::root;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Standard Webhooks secret of every endpoint that names no signing of its own.
+pub const STANDARD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// File name of the store in a gateway's folder.
+pub const DATABASE: &str = "livekit-webhook.db";
+
+/// The configuration, as its parts.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    ingest: String,
+    deliver: String,
+    sections: String,
+    database: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+// === impl Setup ===
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Setup {
+    /// Nothing but a store in the folder and free ports; every port of 127.0.0.1 may be dialled without TLS.
+    pub fn new() -> Self {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: free,
+            admin: free,
+            ingest: String::new(),
+            deliver: "allow = [\"127.0.0.1:*\"]\n".to_owned(),
+            sections: String::new(),
+            database: DATABASE.into(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// These addresses instead of free ports.
+    #[must_use]
+    pub fn listen(mut self, ingest: SocketAddr, admin: SocketAddr) -> Self {
+        (self.listen, self.admin) = (ingest, admin);
+        self
+    }
+
+    /// Lines of `[ingest]`.
+    #[must_use]
+    pub fn ingest(mut self, lines: &str) -> Self {
+        self.ingest += lines;
+        self.ingest.push('\n');
+        self
+    }
+
+    /// Lines of `[deliver]`, in place of the permission to dial 127.0.0.1.
+    #[must_use]
+    pub fn deliver(mut self, lines: &str) -> Self {
+        self.deliver = format!("{lines}\n");
+        self
+    }
+
+    /// The store at this path instead of in the folder.
+    #[must_use]
+    pub fn database(mut self, path: &Path) -> Self {
+        self.database = path.to_owned();
+        self
+    }
+
+    /// A source with one key. `more` is TOML, such as `events = ["room_*"]`.
+    #[must_use]
+    pub fn source(mut self, name: &str, api_key: &str, secret: &str, more: &str) -> Self {
+        let (key, secret) = (quoted(api_key), quoted(secret));
+        let keys = format!("keys = [{{ api_key = {key}, secret = {secret} }}]");
+        self.section("source", "name", name, &format!("{keys}\n{more}"));
+        self
+    }
+
+    /// A plugin from a file. `more` is TOML, such as `config = { fields = ["a"] }`.
+    #[must_use]
+    pub fn plugin(mut self, name: &str, file: &Path, more: &str) -> Self {
+        let file = quoted(&file.to_string_lossy());
+        self.section("plugin", "name", name, &format!("file = {file}\n{more}"));
+        self
+    }
+
+    /// An endpoint. `more` is TOML, such as `retry = ["0s", "1s"]`. Without a `signing` in it, the endpoint signs with
+    /// [`STANDARD_SECRET`], which is handed over in the environment.
+    #[must_use]
+    pub fn endpoint(mut self, name: &str, url: &str, more: &str) -> Self {
+        let mut lines = format!("url = {}\n", quoted(url));
+        if !more.contains("signing") {
+            let variable = format!("ENDPOINT_{}_SECRET", name.to_uppercase().replace('-', "_"));
+            lines += &format!("secret_env = {}\n", quoted(&variable));
+            self.environment.push((variable, STANDARD_SECRET.to_owned()));
+        }
+        self.section("endpoint", "name", name, &(lines + more));
+        self
+    }
+
+    /// A variable of the gateway's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A subscription. `more` is TOML, such as `plugins = ["redact"]`.
+    #[must_use]
+    pub fn subscription(mut self, endpoint: &str, more: &str) -> Self {
+        self.section("subscription", "endpoint", endpoint, more);
+        self
+    }
+
+    /// Variables of the gateway's environment.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// Where the store is, for a gateway in `folder`.
+    pub fn database_in(&self, folder: &Path) -> PathBuf {
+        folder.join(&self.database)
+    }
+
+    /// The whole file.
+    pub fn to_toml(&self) -> String {
+        let Self { listen, admin, ingest, deliver, sections, database, .. } = self;
+        let store = quoted(&format!("sqlite:{}", database.display()));
+        format!(
+            "[ingest]\nlisten = \"{listen}\"\n{ingest}\n[admin]\nlisten = \"{admin}\"\n\n\
+             [store]\nurl = {store}\n\n[deliver]\n{deliver}\n{sections}"
+        )
+    }
+
+    fn section(&mut self, section: &str, key: &str, name: &str, lines: &str) {
+        let (name, lines) = (quoted(name), lines.trim_end());
+        self.sections += &format!("[[{section}]]\n{key} = {name}\n{lines}\n\n");
+    }
+}
+
+/// A plugin that `tests/setup/guests` built.
+///
+/// # Errors
+/// When it is missing.
+pub fn component(name: &str) -> anyhow::Result<PathBuf> {
+    let file = root().join("target/wasm").join(name).with_extension("wasm");
+    anyhow::ensure!(file.is_file(), "{file:?} is missing: run tests/setup/guests");
+    Ok(file.canonicalize()?)
+}
+
+/// A TOML basic string: what JSON writes is one.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}

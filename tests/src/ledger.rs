@@ -1,0 +1,114 @@
+//! What a gateway's store holds, read beside the gateway by a reader of the same library.
+//!
+//! The gateway is another process, so nothing here can be told of a change: the reader looks again and again.
+
+use anyhow::Context as _;
+use livekit_webhook::store::sqlite::SqliteStore;
+use livekit_webhook::store::{
+    AttemptRecord, DeliveryFilter, Quarantined, Store as _, StoredDelivery, StoredEvent,
+};
+use livekit_webhook_core::delivery::{DeadReason, State};
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Between two looks.
+const POLL: Duration = Duration::from_millis(10);
+/// Rows read at once; a story has fewer.
+const ROWS_MAX: usize = 1_000;
+
+/// The reader.
+pub struct Ledger(SqliteStore);
+
+// === impl Ledger ===
+
+impl Ledger {
+    /// Opens the store at `path` for reading.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        Ok(Self(SqliteStore::open_reader(path).context("reading the store")?))
+    }
+
+    /// All deliveries to `endpoint`, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn deliveries(&self, endpoint: &str) -> anyhow::Result<Vec<StoredDelivery>> {
+        let endpoint = Some(endpoint.to_owned());
+        let filter = DeliveryFilter { endpoint, limit: ROWS_MAX, ..DeliveryFilter::default() };
+        Ok(self.0.deliveries(filter).await?)
+    }
+
+    /// All events, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn events(&self) -> anyhow::Result<Vec<StoredEvent>> {
+        Ok(self.0.events(None, ROWS_MAX).await?)
+    }
+
+    /// All attempts of a delivery, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn attempts(&self, delivery: &StoredDelivery) -> anyhow::Result<Vec<AttemptRecord>> {
+        Ok(self.0.attempts(delivery.id).await?)
+    }
+
+    /// All that is in quarantine, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn quarantined(&self) -> anyhow::Result<Vec<Quarantined>> {
+        Ok(self.0.quarantined(ROWS_MAX).await?)
+    }
+
+    /// Waits until `count` deliveries to `endpoint` have found their end, and gives all there are.
+    ///
+    /// # Errors
+    /// When they have not within `bound`; says what there is.
+    pub async fn wait_ended(
+        &self,
+        endpoint: &str,
+        count: usize,
+        bound: Duration,
+    ) -> anyhow::Result<Vec<StoredDelivery>> {
+        let enough = async {
+            loop {
+                let rows = self.deliveries(endpoint).await?;
+                if rows.iter().filter(|row| row.state != State::Pending).count() >= count {
+                    return anyhow::Ok(rows);
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        match timeout(bound, enough).await {
+            Ok(rows) => rows,
+            Err(_) => {
+                let rows = self.deliveries(endpoint).await?;
+                anyhow::bail!("not {count} ended deliveries to {endpoint}: {rows:#?}")
+            }
+        }
+    }
+
+    /// Waits for the only dead letter of `endpoint` and gives it with its reason.
+    ///
+    /// # Errors
+    /// When there is none within `bound`, or more, or something else ended.
+    pub async fn wait_dead(
+        &self,
+        endpoint: &str,
+        bound: Duration,
+    ) -> anyhow::Result<(StoredDelivery, DeadReason)> {
+        let rows = self.wait_ended(endpoint, 1, bound).await?;
+        match rows.as_slice() {
+            [row] => match row.state {
+                State::Dead(reason) => Ok((row.clone(), reason)),
+                other => anyhow::bail!("{endpoint}: {other:?}, no dead letter"),
+            },
+            rows => anyhow::bail!("{endpoint}: more than one delivery: {rows:#?}"),
+        }
+    }
+}
