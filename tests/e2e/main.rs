@@ -7,6 +7,7 @@ mod bad_input;
 mod configuration;
 mod crash;
 mod delivery;
+mod demo;
 mod doubles;
 mod edge;
 mod plugins;

@@ -29,6 +29,8 @@ pub struct Setup {
     pub filter_json: Option<String>,
     /// Texts of the YAML and what stands in for them. Each must be there.
     pub edits: Vec<(String, String)>,
+    /// The shipped ports for webhooks and for the admin page, not free ones.
+    pub shipped_ports: bool,
 }
 
 /// A running Envoy.
@@ -62,17 +64,24 @@ impl Setup {
         self
     }
 
+    /// On the ports of the shipped file.
+    #[must_use]
+    pub fn shipped_ports(mut self) -> Self {
+        self.shipped_ports = true;
+        self
+    }
+
     fn yaml(&self, upstream: SocketAddr) -> Result<String> {
         let path = root().join("envoy/edge.yaml");
         let mut yaml =
             std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
         let host = "address: 127.0.0.1, port_value: 8080".to_owned();
         let own = format!("address: {}, port_value: {}", upstream.ip(), upstream.port());
-        let mut edits = vec![
-            (host, own),
-            ("port_value: 10000".to_owned(), "port_value: 0".to_owned()),
-            ("port_value: 9901".to_owned(), "port_value: 0".to_owned()),
-        ];
+        let mut edits = vec![(host, own)];
+        if !self.shipped_ports {
+            let free = |port: &str| (format!("port_value: {port}"), "port_value: 0".to_owned());
+            edits.extend([free("10000"), free("9901")]);
+        }
         edits.extend(self.edits.iter().cloned());
         for (from, to) in &edits {
             ensure!(yaml.contains(from), "envoy/edge.yaml has no `{from}`");
@@ -128,6 +137,11 @@ impl Envoy {
     /// Where it takes webhooks.
     pub fn listener(&self) -> SocketAddr {
         self.listener
+    }
+
+    /// Where its admin page is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
     }
 
     /// The number of a counter or gauge; 0 when it is not there.

@@ -110,6 +110,11 @@ impl Gateway {
         self.address
     }
 
+    /// Where metrics and health are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// The folder of configuration and store.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -266,20 +271,20 @@ fn command(folder: &Path, environment: &[(String, String)]) -> anyhow::Result<Co
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        // A Ctrl-C on the terminal is for whoever started it, who then ends it in order.
+        .process_group(0)
         .kill_on_drop(true);
     Ok(command)
 }
 
-/// The binary beside the test executable.
+/// The binary beside this executable, or in the folder above when this is a test's.
 fn binary() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent).context("no folder above the test")?;
-    let binary = folder.join(format!("livekit-webhook{}", std::env::consts::EXE_SUFFIX));
-    anyhow::ensure!(
-        binary.is_file(),
-        "no livekit-webhook beside the tests: run `cargo build --workspace` first"
-    );
-    Ok(binary)
+    let name = format!("livekit-webhook{}", std::env::consts::EXE_SUFFIX);
+    let mut places = test.ancestors().skip(1).take(2).map(|folder| folder.join(&name));
+    places
+        .find(|binary| binary.is_file())
+        .context("no livekit-webhook beside the tests: run `cargo build --workspace` first")
 }
 
 /// The address in a JSON log line that says `server` listens.

@@ -1,6 +1,7 @@
 //! Fixtures shared by the end-to-end stories.
 
 pub mod bench;
+pub mod demo;
 pub mod envoy;
 pub mod exchange;
 pub mod gateway;

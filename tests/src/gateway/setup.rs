@@ -5,6 +5,7 @@
 
 use crate::envoy::root;
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Standard Webhooks secret of every endpoint that names no signing of its own.
@@ -15,6 +16,8 @@ pub const DATABASE: &str = "livekit-webhook.db";
 /// The configuration, as its parts.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    listen: SocketAddr,
+    admin: SocketAddr,
     ingest: String,
     deliver: String,
     sections: String,
@@ -33,13 +36,23 @@ impl Default for Setup {
 impl Setup {
     /// Nothing but a store in the folder and free ports; every port of 127.0.0.1 may be dialled without TLS.
     pub fn new() -> Self {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
+            listen: free,
+            admin: free,
             ingest: String::new(),
             deliver: "allow = [\"127.0.0.1:*\"]\n".to_owned(),
             sections: String::new(),
             database: DATABASE.into(),
             environment: Vec::new(),
         }
+    }
+
+    /// These addresses instead of free ports.
+    #[must_use]
+    pub fn listen(mut self, ingest: SocketAddr, admin: SocketAddr) -> Self {
+        (self.listen, self.admin) = (ingest, admin);
+        self
     }
 
     /// Lines of `[ingest]`.
@@ -95,6 +108,13 @@ impl Setup {
         self
     }
 
+    /// A variable of the gateway's environment.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// A subscription. `more` is TOML, such as `plugins = ["redact"]`.
     #[must_use]
     pub fn subscription(mut self, endpoint: &str, more: &str) -> Self {
@@ -114,10 +134,10 @@ impl Setup {
 
     /// The whole file.
     pub fn to_toml(&self) -> String {
-        let Self { ingest, deliver, sections, database, .. } = self;
+        let Self { listen, admin, ingest, deliver, sections, database, .. } = self;
         let store = quoted(&format!("sqlite:{}", database.display()));
         format!(
-            "[ingest]\nlisten = \"127.0.0.1:0\"\n{ingest}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n\
+            "[ingest]\nlisten = \"{listen}\"\n{ingest}\n[admin]\nlisten = \"{admin}\"\n\n\
              [store]\nurl = {store}\n\n[deliver]\n{deliver}\n{sections}"
         )
     }

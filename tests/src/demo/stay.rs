@@ -1,0 +1,102 @@
+//! `make run`: the same system on fixed ports, with what to try, and a line for every request that a receiver gets.
+
+use super::Options;
+use super::checks::Checks;
+use super::page::{Ink, Page, grouped};
+use super::system::{API_KEY, Place, SECRET, System};
+use crate::receiver::Seen;
+use livekit_webhook::clock::{Clock as _, SystemClock};
+use std::time::Duration;
+
+/// Between two looks at the receivers.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Starts, tells, and ends when `interrupted` resolves.
+///
+/// # Errors
+/// When a part does not start, above all because a port is taken.
+pub async fn run(
+    options: &Options,
+    page: &mut Page<'_>,
+    interrupted: impl Future<Output = ()>,
+) -> anyhow::Result<Checks> {
+    tokio::pin!(interrupted);
+    let system = tokio::select! {
+        system = System::start(options.crm_status, true) => system?,
+        () = &mut interrupted => anyhow::bail!("interrupted"),
+    };
+    introduce(&system, page)?;
+    let mut told = vec![0; system.places.len()];
+    loop {
+        for (place, told) in system.places.iter().zip(&mut told) {
+            for seen in place.receiver.seen().iter().skip(*told) {
+                *told += 1;
+                arrived(place, seen, page)?;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = &mut interrupted => break,
+        }
+    }
+    page.line("\nEnding: the edge, then the host.")?;
+    let ended = system.stop().await?;
+    let mut checks = Checks::default();
+    checks.expect(ended.success(), "that the host ends in order", ended);
+    page.line(if ended.success() { "Ended, nothing is left behind." } else { "The host failed." })?;
+    Ok(checks)
+}
+
+fn introduce(system: &System, page: &mut Page<'_>) -> anyhow::Result<()> {
+    let edge = format!("http://{}/webhook", system.envoy.listener());
+    let envoy = format!("http://{}/stats?filter=livekit_webhook", system.envoy.admin_address());
+    let metrics = format!("http://{}/metrics", system.gateway.admin_address());
+    let configuration = system.gateway.folder().join("gateway.toml");
+    let title =
+        page.paint("The system is up. Ctrl-C ends it and leaves nothing behind.", Ink::Bold);
+    page.line(format_args!("\n{title}\n"))?;
+    page.fact("edge", Ink::Plain, format_args!("{edge}   Envoy, where LiveKit would send"))?;
+    page.fact("host", Ink::Plain, format_args!("{}   behind it", system.gateway.url()))?;
+    page.fact("metrics", Ink::Plain, format_args!("{metrics}   also /readyz and /healthz"))?;
+    page.fact("envoy", Ink::Plain, envoy)?;
+    page.fact("config", Ink::Plain, configuration.display())?;
+    page.line("\n    Receivers")?;
+    for place in &system.places {
+        let url = place.receiver.url("/");
+        page.fact(place.name, Ink::Plain, format_args!("{url:<26}{}", place.about))?;
+    }
+    let send = "target/debug/livekit-webhook send";
+    page.line("\n    Try in another terminal, from the root of the repository:\n")?;
+    for line in [
+        format!("export LIVEKIT_API_KEY={API_KEY} LIVEKIT_API_SECRET={SECRET}"),
+        format!("{send} participant_joined --to {edge}"),
+        format!(
+            "{send} room_started --id EV_one --count 2 --to {edge}    # the second: 503, then a repeat"
+        ),
+        format!("{send} egress_ended --to {edge}          # one endpoint takes it, one is broken"),
+        format!("{send} track_unpublished --to {edge}     # left out at the edge"),
+        format!("LIVEKIT_API_SECRET=guessed {send} room_finished --to {edge}"),
+        format!("curl -s {metrics} | grep -E 'attempts|dead'"),
+    ] {
+        page.line(format_args!("      {line}"))?;
+    }
+    page.line("\n    What the receivers get:")?;
+    Ok(())
+}
+
+/// One request as its receiver saw it.
+fn arrived(place: &Place, seen: &Seen, page: &mut Page<'_>) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    let day_s = now.as_secs().rem_euclid(86_400);
+    let clock = format!("{:02}:{:02}:{:02} UTC", day_s / 3_600, day_s / 60 % 60, day_s % 60);
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap_or_default();
+    let what = body["event"].as_str().or(body["text"].as_str()).unwrap_or("a body of its own");
+    let attempt = seen.header("webhook-attempt").unwrap_or("?");
+    let bytes = grouped(seen.body.len());
+    let (proof, ink) = match place.proof.check(seen, now.as_secs()) {
+        Ok(()) => ("signature verified", Ink::Plain),
+        Err(_) => ("NOT AUTHENTIC", Ink::Bad),
+    };
+    let text = format!("{clock}  attempt {attempt}, {bytes} bytes, {proof}: {what}");
+    Ok(page.fact(place.name, ink, text)?)
+}
