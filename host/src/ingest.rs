@@ -28,6 +28,7 @@ use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -71,7 +72,7 @@ pub struct Options {
     pub body_timeout: Duration,
     /// From the end of the body to the answer.
     pub answer_timeout: Duration,
-    /// To receive a request's head; also how long a connection may idle.
+    /// To receive a request's head; also how long a connection may idle, from its very beginning.
     pub header_timeout: Duration,
     /// Open connections.
     pub connections_max: usize,
@@ -170,15 +171,25 @@ async fn connection(stream: TcpStream, peer: SocketAddr, ingest: Arc<Ingest>, mu
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(ingest.options.header_timeout);
+    // hyper times heads, but not the first bytes, by which it tells HTTP/1 from HTTP/2.
+    let silent = tokio::time::sleep(ingest.options.header_timeout);
+    let heard = AtomicBool::new(false);
     let service = service_fn(|request| {
+        heard.store(true, Ordering::Relaxed);
         let ingest = ingest.clone();
         async move { Ok::<_, std::convert::Infallible>(ingest.receive(request, peer).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let says_nothing = async {
+        silent.await;
+        if heard.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stop.given() => {
+        () = async { tokio::select! { () = stop.given() => {}, () = says_nothing => {} } } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -19,6 +19,8 @@ pub enum Kind {
     Serve,
     /// One client connection. Its panic is logged; shutdown lets it finish.
     Connection,
+    /// An operator's connection. Its panic is logged; shutdown does not wait for it.
+    Visit,
     /// A stage's loop (route, deliver, record). Its end before shutdown stops the host.
     Worker,
     /// One planning step or one attempt. Its panic is logged; shutdown waits for it up to the grace, then aborts it: its
@@ -26,7 +28,7 @@ pub enum Kind {
     Attempt,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 impl Kind {
     const fn index(self) -> usize {
@@ -35,6 +37,7 @@ impl Kind {
             Self::Connection => 1,
             Self::Worker => 2,
             Self::Attempt => 3,
+            Self::Visit => 4,
         }
     }
 
@@ -44,6 +47,7 @@ impl Kind {
             Self::Connection => "connection",
             Self::Worker => "worker",
             Self::Attempt => "attempt",
+            Self::Visit => "visit",
         }
     }
 

@@ -39,7 +39,7 @@ pub enum Answer {
     Slow,
     /// The body broke off or was not framed as HTTP demands.
     Broken,
-    /// Cannot store now. The word for the log: `store`, `full`, `deadline`, `busy`.
+    /// Cannot store now. The word for the log: `store`, `full`, `deadline`, `body_room`, `no_keys`, `no_source`.
     Unavailable(&'static str),
 }
 

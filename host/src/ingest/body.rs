@@ -65,6 +65,7 @@ async fn collect(
         }
         // Most events come in one frame: it is kept as it is, without a copy.
         if bytes.is_empty() && single.is_none() {
+            take_room(room, &mut share, data.len())?;
             single = Some(data);
             continue;
         }

@@ -20,10 +20,13 @@ use tracing::{info, warn};
 /// Bytes kept of a body that is over the limit. Its signature can no longer be checked, so it must not fill the store.
 pub const CUT_BODY_BYTES_KEPT: usize = 64 * 1024;
 
-/// The end of a request, and whether its body was left unread.
+/// The end of a request.
 struct End {
     answer: Answer,
+    /// The body was left unread, in part at least.
     unread: bool,
+    /// When the last byte that was waited for had arrived.
+    arrived: Instant,
 }
 
 // === impl Ingest ===
@@ -38,12 +41,12 @@ impl Ingest {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response<Full<Bytes>> {
-        let began = Instant::now();
+        let arrived = Instant::now();
         let end = match self.head(&request, peer) {
             Ok(token) => self.body(token, request, peer).await,
-            Err(answer) => End { answer, unread: true },
+            Err(answer) => End { answer, unread: true, arrived },
         };
-        self.metrics.answered(end.answer.label(), began.elapsed());
+        self.metrics.answered(end.answer.label(), end.arrived.elapsed());
         end.answer.into_response(end.unread)
     }
 
@@ -67,6 +70,7 @@ impl Ingest {
         let values = values.iter().map(hyper::header::HeaderValue::as_bytes);
         match self.verifier.token(values, self.clock.now().as_secs()) {
             Ok(token) => Ok(Ok(token)),
+            Err(Rejection::NoKeys) => Err(Answer::Unavailable("no_keys")),
             Err(rejection) if self.options.on_unverified == OnUnverified::Quarantine => {
                 Ok(Err(rejection))
             }
@@ -96,10 +100,10 @@ impl Ingest {
                     body::Error::NoRoom => Answer::Unavailable("body_room"),
                 };
                 warn!(%peer, answer = answer.label(), "the body did not arrive");
-                return End { answer, unread: true };
+                return End { answer, unread: true, arrived: Instant::now() };
             }
         };
-        let unread = received.cut;
+        let (unread, arrived) = (received.cut, Instant::now());
         // A durable write is asked for once and awaited with a deadline; giving up on the answer does not undo it.
         let judged = self.judge(token, received, peer);
         let answer = tokio::time::timeout(self.options.answer_timeout, judged)
@@ -108,7 +112,7 @@ impl Ingest {
         if let Answer::Unavailable(why) = answer {
             warn!(%peer, why, "cannot store now");
         }
-        End { answer, unread }
+        End { answer, unread, arrived }
     }
 
     async fn judge(
@@ -133,7 +137,7 @@ impl Ingest {
         };
         let Some(source) = self.sources.get(&token.api_key) else {
             // The verifier and the sources are built from one list.
-            return self.refuse(&Rejection::NoKeys, peer);
+            return Answer::Unavailable("no_source");
         };
         if received.cut {
             warn!(%peer, source = source.name, "the body is over the limit, LiveKit will not send it again");
