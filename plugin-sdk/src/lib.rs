@@ -21,6 +21,8 @@
 //! Guarantee: a panic's text reaches the gateway's log and the event's fault before the trap.
 //! Non-guarantee: nothing in memory outlives the call; every event gets a fresh instance.
 
+#[cfg(any(test, target_arch = "wasm32"))]
+mod arena;
 mod bindings;
 mod config;
 mod event;
@@ -36,6 +38,14 @@ pub use failure::Failure;
 pub use livekit_webhook_plugin_macros::{action, configure, enrich, filter, route, transform};
 pub use livekit_webhook_wire::event as wire;
 pub use log::{Level, log};
+
+/// Bytes of the arena of every plugin.
+#[cfg(target_arch = "wasm32")]
+const ARENA_BYTES: usize = 1024 * 1024;
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ARENA: arena::Arena<std::alloc::System, ARENA_BYTES> = arena::Arena::new(std::alloc::System);
 
 /// Everything a plugin uses, for one `use`.
 pub mod prelude {

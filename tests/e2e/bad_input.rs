@@ -106,8 +106,7 @@ async fn a_head_over_the_limit_is_refused() -> Result<()> {
 
 #[tokio::test]
 async fn a_slow_sender_meets_a_deadline() -> Result<()> {
-    let deadlines =
-        format!("header_timeout_ms = {DEADLINE_MS}\nbody_timeout_ms = {DEADLINE_MS}");
+    let deadlines = format!("header_timeout_ms = {DEADLINE_MS}\nbody_timeout_ms = {DEADLINE_MS}");
     let scene = Scene::start(&deadlines).await?;
     let body = event("room_started", "r", "EV_slow");
     let whole = raw::request("/webhook", &signed(&token(&body)), body.as_bytes());
