@@ -85,8 +85,11 @@ async fn a_wrong_command_line_ends_with_64_and_a_missing_file_with_1() -> Result
 
 #[tokio::test]
 async fn check_says_what_is_well_and_dump_keeps_secrets_to_itself() -> Result<()> {
-    let setup = with_source()
-        .endpoint("billing", "https://billing.example.com/", "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nsigning = [\"standard\"]");
+    let setup = with_source().endpoint(
+        "billing",
+        "https://billing.example.com/",
+        "secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nsigning = [\"standard\"]",
+    );
     let ended = with_file("check", &setup.to_toml()).await?;
     ensure!(ended.code == Some(0), "{ended:?}");
     ensure!(ended.stdout.contains("all is well"), "{ended:?}");

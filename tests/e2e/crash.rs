@@ -121,8 +121,7 @@ async fn no_acknowledged_event_is_lost_over_many_kills() -> Result<()> {
     let receiver = Receiver::start().await?;
     receiver.otherwise(Answer::status(200)?.after(Duration::from_millis(2)));
     let limited = format!("in_flight_max = {IN_FLIGHT_MAX}");
-    let setup =
-        with_source().endpoint("all", &receiver.url("/"), &limited).subscription("all", "");
+    let setup = with_source().endpoint("all", &receiver.url("/"), &limited).subscription("all", "");
     let mut gateway = Gateway::start(&setup, BOUND).await?;
     let (host, _) = watch::channel(gateway.address());
     let (acknowledged, count) = watch::channel(0);
@@ -162,7 +161,10 @@ async fn a_second_host_on_the_same_store_is_refused_with_words() -> Result<()> {
     let serve = ["serve", "--config", "gateway.toml"];
     let second = gateway::run(first.folder(), &serve, setup.environment(), BOUND).await?;
     ensure!(second.code == Some(1), "{second:?}");
-    ensure!(second.stderr.contains("livekit-webhook.db is in use by another process"), "{second:?}");
+    ensure!(
+        second.stderr.contains("livekit-webhook.db is in use by another process"),
+        "{second:?}"
+    );
     ensure!(second.stderr.contains("cannot open the store"), "{second:?}");
     ensure!(post(first.address(), &event("room_started", "r", "EV_1")).await?.status == 200);
     receiver.wait_for(1, BOUND).await?;

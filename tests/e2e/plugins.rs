@@ -10,8 +10,7 @@ use livekit_webhook_tests::receiver::Receiver;
 use std::path::Path;
 
 /// So much CPU that a busy machine does not stop what does not loop, and little memory, so that it is soon used up.
-const LIMITS: &str =
-    "limits = { cpu_pure_ms = 500, wall_pure_ms = 5000, memory_bytes = 8388608 }";
+const LIMITS: &str = "limits = { cpu_pure_ms = 500, wall_pure_ms = 5000, memory_bytes = 8388608 }";
 
 /// One gateway with the evil plugin under all three policies, and a subscription without it.
 struct Scene {
@@ -28,9 +27,11 @@ impl Scene {
         let (dropping, plain) = (Receiver::start().await?, Receiver::start().await?);
         let evil = component("evil")?;
         let mut setup = with_source().endpoint("plain", &plain.url("/"), "");
-        for (name, receiver, policy) in
-            [("failing", &failing, "fail"), ("passing", &passing, "pass"), ("dropping", &dropping, "drop")]
-        {
+        for (name, receiver, policy) in [
+            ("failing", &failing, "fail"),
+            ("passing", &passing, "pass"),
+            ("dropping", &dropping, "drop"),
+        ] {
             setup = setup
                 .plugin(name, &evil, &format!("on_error = \"{policy}\"\n{LIMITS}"))
                 .endpoint(name, &receiver.url("/"), "")
@@ -68,7 +69,10 @@ async fn a_plugin_that_fails_harms_its_own_event_as_its_policy_says() -> Result<
             ensure!(seen[number].body == body, "{attack}: not the event's own bytes");
         }
         let note = ledger.events().await?.remove(0).note.unwrap_or_default();
-        ensure!(note.contains("dropping: dropping: "), "{attack}: dropped without a note: {note:?}");
+        ensure!(
+            note.contains("dropping: dropping: "),
+            "{attack}: dropped without a note: {note:?}"
+        );
         for plugin in ["failing", "passing", "dropping"] {
             let name = format!(r#"plugin_calls_total{{plugin="{plugin}",outcome="{outcome}"}}"#);
             ensure!(scene.gateway.metric(&name).await? >= 1.0, "{attack}: {name}");
@@ -87,8 +91,7 @@ async fn refused(file: &Path, more: &str) -> Result<String> {
     let mut said = String::new();
     for verb in ["check", "serve"] {
         let arguments = [verb, "--config", "gateway.toml"];
-        let ended =
-            gateway::run(folder.path(), &arguments, setup.environment(), BOUND).await?;
+        let ended = gateway::run(folder.path(), &arguments, setup.environment(), BOUND).await?;
         ensure!(ended.code == Some(64), "{verb}: {ended:?}");
         ensure!(ended.stderr.contains("plugin mine: cannot load"), "{verb}: {ended:?}");
         ensure!(!folder.path().join("livekit-webhook.db").exists(), "{verb} made a store");
