@@ -10,4 +10,7 @@ mod edge;
 mod plugins;
 mod refusals;
 mod retries;
+mod server;
+mod shutdown;
+mod storage;
 mod wire;
