@@ -13,4 +13,7 @@ mod edge;
 mod plugins;
 mod refusals;
 mod retries;
+mod server;
+mod shutdown;
+mod storage;
 mod wire;

@@ -43,9 +43,15 @@ pub enum Answer {
     },
     /// Keep the connection open and never answer.
     Never,
+    /// Wait for [`Held::release`], then 200.
+    Held(tokio::sync::watch::Receiver<bool>),
     /// Close the connection without an answer.
     Close,
 }
+
+/// Lets answers go that wait for it. Dropping it lets them go, too.
+#[derive(Debug)]
+pub struct Held(tokio::sync::watch::Sender<bool>);
 
 /// A request that came.
 #[derive(Clone, Debug)]
@@ -119,6 +125,15 @@ impl Answer {
     }
 }
 
+// === impl Held ===
+
+impl Held {
+    /// Now.
+    pub fn release(self) {
+        self.0.send_replace(true);
+    }
+}
+
 // === impl Receiver ===
 
 impl Receiver {
@@ -163,6 +178,13 @@ impl Receiver {
     /// Adds to the script.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         lock(&self.shared.script).extend(answers);
+    }
+
+    /// Makes the next request of the script wait.
+    pub fn hold(&self) -> Held {
+        let (held, watched) = tokio::sync::watch::channel(false);
+        self.script([Answer::Held(watched)]);
+        Held(held)
     }
 
     /// Sets the standing answer.
@@ -260,6 +282,11 @@ impl Shared {
                     response = response.header(name, value);
                 }
                 Ok(response.body(Full::new(body))?)
+            }
+            Answer::Held(mut released) => {
+                // An error is a dropped sender.
+                let _ = released.wait_for(|released| *released).await;
+                Ok(Response::new(Full::default()))
             }
             Answer::Never => std::future::pending().await,
             Answer::Close => anyhow::bail!("closed, as the script says"),
