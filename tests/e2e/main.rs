@@ -1,5 +1,6 @@
 //! End-to-end stories.
 
+mod bench;
 mod delivery;
 mod demo;
 mod doubles;
