@@ -171,47 +171,28 @@ async fn connection(stream: TcpStream, peer: SocketAddr, ingest: Arc<Ingest>, mu
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(ingest.options.header_timeout);
-<<<<<<< HEAD
-    // hyper times heads, but not the first bytes, by which it tells HTTP/1 from HTTP/2.
-    let silent = tokio::time::sleep(ingest.options.header_timeout);
-    let heard = AtomicBool::new(false);
-    let service = service_fn(|request| {
-        heard.store(true, Ordering::Relaxed);
-=======
     let asked = AtomicBool::new(false);
     let service = service_fn(|request| {
         asked.store(true, Ordering::Relaxed);
->>>>>>> stories
         let ingest = ingest.clone();
         async move { Ok::<_, std::convert::Infallible>(ingest.receive(request, peer).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-<<<<<<< HEAD
-    let says_nothing = async {
-        silent.await;
-        if heard.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-=======
     // Who says nothing at all, or half of HTTP/2's preface, has no protocol yet, so hyper's own deadline does not run.
     let silence = async {
         tokio::time::sleep(ingest.options.header_timeout).await;
         if asked.load(Ordering::Relaxed) {
             std::future::pending().await
->>>>>>> stories
         }
     };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-<<<<<<< HEAD
-        () = async { tokio::select! { () = stop.given() => {}, () = says_nothing => {} } } => {
-=======
         () = silence => {
             debug!(%peer, "connection closed, no request came");
             return;
         }
         () = stop.given() => {
->>>>>>> stories
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -6,6 +6,7 @@ mod addresses;
 mod bad_input;
 mod configuration;
 mod crash;
+mod bench;
 mod delivery;
 mod demo;
 mod doubles;

@@ -1,4 +1,69 @@
-//! What `make bench` measures. Nothing here is asserted; every case is compared with another of the
-//! same run.
+//! What `make bench` measures. Nothing here is asserted; every case is compared with another of the same run, in rounds
+//! that alternate, and a ratio is of one round.
 
+pub mod flow;
 pub mod plugin;
+pub mod stats;
+pub mod table;
+pub mod verify;
+
+use crate::judge::guest;
+use anyhow::Context as _;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use table::Table;
+
+/// How long the whole bench may take.
+pub const BENCH_MAX: Duration = Duration::from_secs(170);
+/// Rounds of the cases that take microseconds, and of those that take seconds.
+const ROUNDS: usize = 60;
+const FLOW_ROUNDS: usize = 9;
+
+/// Measures everything and writes the table.
+///
+/// # Errors
+/// When a case cannot be measured, or it takes longer than [`BENCH_MAX`].
+pub async fn run(out: &mut dyn Write) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let mut table = Table::new(out);
+    let sections = async {
+        head(&mut table)?;
+        verify::run(ROUNDS, &mut table)?;
+        plugin::run(&guest("redact.wasm"), ROUNDS, &mut table).await?;
+        flow::run(FLOW_ROUNDS, &mut table).await
+    };
+    let ended = tokio::time::timeout(BENCH_MAX, sections).await;
+    ended.with_context(|| format!("not over after {BENCH_MAX:?}"))??;
+    warn_of_debug(&mut table)?;
+    table.line(format_args!("\nIt took {:.0} s.", began.elapsed().as_secs_f64()))?;
+    Ok(())
+}
+
+fn head(table: &mut Table<'_>) -> anyhow::Result<()> {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let system = std::env::consts::OS;
+    let kernel = first_line("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    table.line(format_args!("\nmake bench (target/{profile}/bench)"))?;
+    table.line(format_args!("{cores} cores, {model}, {system} {kernel}"))?;
+    table.line(
+        "Medians over rounds, quartiles beside them; x: ratio of two cases in the same round.",
+    )?;
+    warn_of_debug(table)
+}
+
+fn warn_of_debug(table: &mut Table<'_>) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        let text = "DEBUG BUILD: these numbers say nothing about the product; run `make bench`.";
+        table.line(format_args!("\n{text}"))?;
+    }
+    Ok(())
+}
+
+fn first_line(path: impl AsRef<Path>) -> Option<String> {
+    std::fs::read_to_string(path).ok()?.lines().next().map(str::to_owned)
+}

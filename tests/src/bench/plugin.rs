@@ -1,20 +1,23 @@
 //! What isolation costs: `redact` on a 2 KB event, with a fresh instance for each event and with
 //! one that is reused.
 //!
-//! Three cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
+//! Four cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
 //! them: the host's own `Plugin::call`; the same component in a fresh store of bare wasmtime with
-//! the same engine settings; and bare wasmtime with one instance for all events. The second and the
+//! the same engine settings; bare wasmtime with one instance for all events; and the host's call on two
+//! threads at once. The second and the
 //! first differ by what the host adds (limits, log, accounting), the third and the second by the
 //! price of a fresh instance.
 
+use super::table::Table;
 use anyhow::Context as _;
 use bytes::Bytes;
 use livekit_webhook::plugin::Input;
 use livekit_webhook::plugin::engine::Engine;
 use livekit_webhook::plugin::registry::{Options, Plugin};
-use std::fmt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::task::JoinSet;
 use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -22,6 +25,8 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 pub const EVENT_BYTES: usize = 2048;
 /// Calls of one case in one round.
 pub const CALLS_A_ROUND: u32 = 64;
+/// Tasks of the case with several threads.
+const THREADS: u32 = 2;
 /// Calls of each case before anything is measured.
 const WARM_UP_CALLS: u32 = 256;
 
@@ -41,24 +46,11 @@ use contract::{TransformPlugin, TransformPluginPre};
 #[derive(Debug)]
 pub struct EventHandle;
 
-/// Medians over all rounds, in nanoseconds a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// How many rounds.
-    pub rounds: usize,
-    /// `Plugin::call`: a fresh instance, with everything the host does.
-    pub host_fresh_ns: u64,
-    /// Bare wasmtime: a fresh instance.
-    pub raw_fresh_ns: u64,
-    /// Bare wasmtime: one instance for all calls.
-    pub raw_reused_ns: u64,
-}
-
-/// Measures `rounds` rounds of `component`, which is `redact`.
+/// Measures `rounds` rounds of `component`, which is `redact`, and writes the section.
 ///
 /// # Errors
-/// When the component cannot be loaded or a call fails.
-pub async fn run(component: &Path, rounds: usize) -> anyhow::Result<Report> {
+/// When the component cannot be loaded, a call fails, or the table cannot be written.
+pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyhow::Result<()> {
     let wasm = std::fs::read(component)
         .with_context(|| format!("{}: run `make guests` first", component.display()))?;
     let body = event();
@@ -75,14 +67,12 @@ pub async fn run(component: &Path, rounds: usize) -> anyhow::Result<Report> {
         ..Input::default()
     };
 
-    let mut samples: [Vec<Duration>; 3] = Default::default();
+    let mut samples: [Vec<f64>; 4] = Default::default();
     // Round 0 warms up and is not counted.
     for round in 0..=rounds {
         let calls = if round == 0 { WARM_UP_CALLS } else { CALLS_A_ROUND };
         let started = Instant::now();
-        for _ in 0..calls {
-            host.call(input.clone()).await?;
-        }
+        fresh_calls(host.clone(), input.clone(), calls).await?;
         let host_fresh = started.elapsed();
         let started = Instant::now();
         for _ in 0..calls {
@@ -95,25 +85,49 @@ pub async fn run(component: &Path, rounds: usize) -> anyhow::Result<Report> {
             Raw::call(&mut reused_store, &reused).await.map_err(engine_error)?;
         }
         let raw_reused = started.elapsed();
+        let started = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..THREADS {
+            tasks.spawn(fresh_calls(host.clone(), input.clone(), calls));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended??;
+        }
+        let host_threads = started.elapsed() / THREADS;
         if round > 0 {
-            for (sample, took) in samples.iter_mut().zip([host_fresh, raw_fresh, raw_reused]) {
-                sample.push(took / calls);
+            let took = [host_fresh, raw_fresh, raw_reused, host_threads];
+            for (sample, took) in samples.iter_mut().zip(took) {
+                sample.push(took.as_secs_f64() * 1e6 / f64::from(calls));
             }
         }
     }
-    let [host_fresh_ns, raw_fresh_ns, raw_reused_ns] = samples.map(median_ns);
-    Ok(Report { rounds, host_fresh_ns, raw_fresh_ns, raw_reused_ns })
+    tell(rounds, &samples, table)
+}
+
+fn tell(rounds: usize, samples: &[Vec<f64>; 4], table: &mut Table<'_>) -> anyhow::Result<()> {
+    let [host_fresh, raw_fresh, raw_reused, host_threads] = samples;
+    let overhead: Vec<_> = host_fresh.iter().zip(raw_fresh).map(|(host, raw)| host - raw).collect();
+    let how = format!("{EVENT_BYTES} bytes, {rounds} rounds of {CALLS_A_ROUND} calls a case");
+    table.section("Run a plugin: redact on one event", how)?;
+    table.value("host, a fresh instance for each event", host_fresh, "us", "<= 25")?;
+    table.value("bare wasmtime, fresh instance", raw_fresh, "us", "")?;
+    table.value("bare wasmtime, one instance reused", raw_reused, "us", "")?;
+    table.value("the host's own part", &overhead, "us", "<= 3")?;
+    table.ratio("host fresh / reused", host_fresh, raw_reused, "<= 1.6")?;
+    table.ratio("events/s on 2 threads / on 1", host_fresh, host_threads, ">= 1.7")?;
+    Ok(())
+}
+
+async fn fresh_calls(host: Arc<Plugin>, input: Input, calls: u32) -> anyhow::Result<()> {
+    for _ in 0..calls {
+        host.call(input.clone()).await?;
+    }
+    Ok(())
 }
 
 /// The engine's error is not a standard one; its chain of causes becomes one line.
 fn engine_error(error: wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
-}
-
-fn median_ns(mut sample: Vec<Duration>) -> u64 {
-    sample.sort_unstable();
-    let median = sample.get(sample.len() / 2).copied().unwrap_or_default();
-    u64::try_from(median.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A `room_started` with a secret in it, padded with metadata.
@@ -122,35 +136,6 @@ fn event() -> Bytes {
     let tail = r#""},"id":"EV_dca79e4774de","createdAt":"1795435195"}"#;
     let padding = EVENT_BYTES.saturating_sub(head.len() + tail.len());
     Bytes::from(format!("{head}{}{tail}", "m".repeat(padding)))
-}
-
-impl Report {
-    /// The design's goal is at most 1.6.
-    pub fn fresh_to_reused(&self) -> f64 {
-        self.host_fresh_ns as f64 / self.raw_reused_ns.max(1) as f64
-    }
-
-    /// The design's goal is at most 3,000.
-    pub fn host_overhead_ns(&self) -> i64 {
-        let signed = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
-        signed(self.host_fresh_ns) - signed(self.raw_fresh_ns)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, host_fresh_ns, raw_fresh_ns, raw_reused_ns } = self;
-        let micros = |ns: u64| ns as f64 / 1000.0;
-        writeln!(
-            f,
-            "plugin: redact on {EVENT_BYTES} bytes, {rounds} rounds of {CALLS_A_ROUND} calls, medians"
-        )?;
-        writeln!(f, "  host, fresh instance      {:8.1} us", micros(*host_fresh_ns))?;
-        writeln!(f, "  wasmtime, fresh instance  {:8.1} us", micros(*raw_fresh_ns))?;
-        writeln!(f, "  wasmtime, reused          {:8.1} us", micros(*raw_reused_ns))?;
-        writeln!(f, "  host fresh / reused       {:8.2}", self.fresh_to_reused())?;
-        write!(f, "  host's own overhead       {:8.1} us", self.host_overhead_ns() as f64 / 1000.0)
-    }
 }
 
 /// Bare wasmtime with the engine settings of the host.

@@ -1,2 +1,37 @@
-//! `make bench`.
-fn main() {}
+//! `make bench`: the table, or, as a process of its own, the floor it is measured against.
+
+use livekit_webhook_tests::bench::{self, flow};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: bench\n";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+        runtime.block_on(async {
+            let out = &mut std::io::stdout();
+            match *arguments {
+                [] => bench::run(out).await.map(|()| true),
+                [flow::FLOOR, sink, file] => {
+                    flow::floor::run(sink.parse()?, Path::new(file), out).await.map(|()| true)
+                }
+                _ => Ok(false),
+            }
+        })
+    });
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            let _ = std::io::stderr().write_all(USAGE.as_bytes());
+            ExitCode::from(64)
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "\nbench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::Options;
 use super::checks::Checks;
-use super::page::{Ink, Page, grouped};
+use super::page::{Ink, Page};
 use super::system::{API_KEY, Place, SECRET, System};
 use crate::receiver::Seen;
 use livekit_webhook::clock::{Clock as _, SystemClock};
@@ -28,11 +28,17 @@ pub async fn run(
     introduce(&system, page)?;
     let mut told = vec![0; system.places.len()];
     loop {
+        let mut fresh = Vec::new();
         for (place, told) in system.places.iter().zip(&mut told) {
-            for seen in place.receiver.seen().iter().skip(*told) {
+            for seen in place.receiver.seen().into_iter().skip(*told) {
                 *told += 1;
-                arrived(place, seen, page)?;
+                fresh.push((place, seen));
             }
+        }
+        // The receivers were started together, so their clocks differ by less than a request takes.
+        fresh.sort_by_key(|(_, seen)| seen.at);
+        for (place, seen) in &fresh {
+            arrived(place, seen, page)?;
         }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
@@ -65,22 +71,22 @@ fn introduce(system: &System, page: &mut Page<'_>) -> anyhow::Result<()> {
         let url = place.receiver.url("/");
         page.fact(place.name, Ink::Plain, format_args!("{url:<26}{}", place.about))?;
     }
-    let send = "target/debug/livekit-webhook send";
     page.line("\n    Try in another terminal, from the root of the repository:\n")?;
     for line in [
         format!("export LIVEKIT_API_KEY={API_KEY} LIVEKIT_API_SECRET={SECRET}"),
-        format!("{send} participant_joined --to {edge}"),
-        format!(
-            "{send} room_started --id EV_one --count 2 --to {edge}    # the second: 503, then a repeat"
-        ),
-        format!("{send} egress_ended --to {edge}          # one endpoint takes it, one is broken"),
-        format!("{send} track_unpublished --to {edge}     # left out at the edge"),
-        format!("LIVEKIT_API_SECRET=guessed {send} room_finished --to {edge}"),
+        format!("send() {{ target/debug/livekit-webhook send \"$@\" --to {edge}; }}"),
+        "send participant_joined --identity bob       # becomes a chat post".to_owned(),
+        "send room_started --id EV_1 --count 2        # the second is a duplicate".to_owned(),
+        "send egress_ended                            # one endpoint takes it, one is broken"
+            .to_owned(),
+        "send participant_left                        # refused for good".to_owned(),
+        "send track_unpublished                       # left out at the edge".to_owned(),
+        "LIVEKIT_API_SECRET=guessed send room_started # forged".to_owned(),
         format!("curl -s {metrics} | grep -E 'attempts|dead'"),
     ] {
         page.line(format_args!("      {line}"))?;
     }
-    page.line("\n    What the receivers get:")?;
+    page.line("\n    What the receivers get (UTC):\n")?;
     Ok(())
 }
 
@@ -88,15 +94,14 @@ fn introduce(system: &System, page: &mut Page<'_>) -> anyhow::Result<()> {
 fn arrived(place: &Place, seen: &Seen, page: &mut Page<'_>) -> anyhow::Result<()> {
     let now = SystemClock.now();
     let day_s = now.as_secs().rem_euclid(86_400);
-    let clock = format!("{:02}:{:02}:{:02} UTC", day_s / 3_600, day_s / 60 % 60, day_s % 60);
+    let clock = format!("{:02}:{:02}:{:02}", day_s / 3_600, day_s / 60 % 60, day_s % 60);
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap_or_default();
     let what = body["event"].as_str().or(body["text"].as_str()).unwrap_or("a body of its own");
     let attempt = seen.header("webhook-attempt").unwrap_or("?");
-    let bytes = grouped(seen.body.len());
     let (proof, ink) = match place.proof.check(seen, now.as_secs()) {
-        Ok(()) => ("signature verified", Ink::Plain),
+        Ok(()) => ("verified", Ink::Plain),
         Err(_) => ("NOT AUTHENTIC", Ink::Bad),
     };
-    let text = format!("{clock}  attempt {attempt}, {bytes} bytes, {proof}: {what}");
+    let text = format!("{clock}  attempt {attempt}  {proof}  {what}");
     Ok(page.fact(place.name, ink, text)?)
 }
