@@ -4,9 +4,9 @@
 
 mod addresses;
 mod bad_input;
+mod bench;
 mod configuration;
 mod crash;
-mod bench;
 mod delivery;
 mod demo;
 mod doubles;
