@@ -15,7 +15,7 @@ run: set-up ## The same system, left up until Ctrl-C
 	@target/debug/demo --stay
 
 test: set-up ## Every test
-	@$(BUILD) --tests
+	@$(BUILD) --all-targets
 	@$(CARGO) test --workspace --locked
 
 lint: ## Format and clippy, warnings as errors
