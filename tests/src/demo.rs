@@ -18,6 +18,7 @@ pub mod system;
 pub mod tell;
 pub mod watch;
 
+use crate::interrupt::interrupted;
 use acts::ACTS;
 use anyhow::{Context as _, bail};
 use checks::Checks;
@@ -26,7 +27,6 @@ use sender::{Sender, Sent};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use system::System;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How long the whole demo may take unless the caller gives it more.
 pub const DEMO_MAX: Duration = Duration::from_secs(30);
@@ -63,19 +63,15 @@ impl Default for Options {
 /// # Errors
 /// When a part does not start or answer, when it takes longer than its bound, or when it is interrupted.
 pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<Checks> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let interrupted = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    };
+    let interrupted = interrupted()?;
     let mut page = Page::new(out, options.colour);
     if options.stay {
-        return stay::run(options, &mut page, interrupted).await;
+        tokio::pin!(interrupted);
+        let system = tokio::select! {
+            system = System::start(options.crm_status, true) => system?,
+            () = &mut interrupted => bail!("interrupted"),
+        };
+        return stay::run(system, &mut page, interrupted).await;
     }
     tokio::select! {
         verdict = tokio::time::timeout(options.bound, play(options, &mut page)) => {

@@ -86,7 +86,11 @@ impl Gateway {
     pub async fn start_again(&mut self, bound: Duration) -> anyhow::Result<()> {
         anyhow::ensure!(self.child.is_none(), "it still runs");
         self.log = Arc::default();
-        let mut child = command(self.folder.path(), self.setup.environment())?
+        let mut command = command(self.folder.path(), self.setup.environment())?;
+        if self.setup.is_apart() {
+            command.process_group(0);
+        }
+        let mut child = command
             .args(["serve", "--config", "gateway.toml", "--log-format", "json"])
             .spawn()
             .context("cannot start the gateway")?;
@@ -271,8 +275,6 @@ fn command(folder: &Path, environment: &[(String, String)]) -> anyhow::Result<Co
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A Ctrl-C on the terminal is for whoever started it, who then ends it in order.
-        .process_group(0)
         .kill_on_drop(true);
     Ok(command)
 }

@@ -205,6 +205,7 @@ fn setup(places: &[Place], is_fixed: bool) -> anyhow::Result<Setup> {
     let ports: Vec<_> = ports.collect();
     let mut setup = Setup::new()
         .listen(address(HOST_PORT), address(ADMIN_PORT))
+        .apart()
         .deliver(&format!("allow = [{}]", ports.join(", ")))
         .source("demo", API_KEY, SECRET, "")
         .plugin("redact", &component("redact")?, "config = { fields = [\"default\"] }")
