@@ -28,6 +28,7 @@ use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -170,14 +171,27 @@ async fn connection(stream: TcpStream, peer: SocketAddr, ingest: Arc<Ingest>, mu
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(ingest.options.header_timeout);
+    let asked = AtomicBool::new(false);
     let service = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
         let ingest = ingest.clone();
         async move { Ok::<_, std::convert::Infallible>(ingest.receive(request, peer).await) }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    // Who says nothing at all, or half of HTTP/2's preface, has no protocol yet, so hyper's own deadline does not run.
+    let silence = async {
+        tokio::time::sleep(ingest.options.header_timeout).await;
+        if asked.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silence => {
+            debug!(%peer, "connection closed, no request came");
+            return;
+        }
         () = stop.given() => {
             connection.as_mut().graceful_shutdown();
             connection.await

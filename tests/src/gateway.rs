@@ -10,6 +10,7 @@ use crate::exchange::{self, Reply};
 use crate::ledger::Ledger;
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -86,11 +87,14 @@ impl Gateway {
     pub async fn start_again(&mut self, bound: Duration) -> anyhow::Result<()> {
         anyhow::ensure!(self.child.is_none(), "it still runs");
         self.log = Arc::default();
-        let mut command = command(self.folder.path(), self.setup.environment())?;
+        let mut command = command("sh", self.folder.path(), self.setup.environment());
         if self.setup.is_apart() {
             command.process_group(0);
         }
+        // A write past a file's limit is to fail and not to end the process: see `limit_files`.
         let mut child = command
+            .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#])
+            .arg(binary()?)
             .args(["serve", "--config", "gateway.toml", "--log-format", "json"])
             .spawn()
             .context("cannot start the gateway")?;
@@ -226,6 +230,20 @@ impl Gateway {
         Ok(())
     }
 
+    /// From now on no file of the gateway's may grow past so many bytes; `None` lifts the limit.
+    ///
+    /// # Errors
+    /// When it does not run, or there is no `prlimit` (util-linux).
+    pub async fn limit_files(&self, bytes_max: Option<u64>) -> anyhow::Result<()> {
+        let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
+        let soft = bytes_max.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let mut command = Command::new("prlimit");
+        command.arg("--pid").arg(id.to_string()).arg(format!("--fsize={soft}:"));
+        let set = command.status().await.context("prlimit, of util-linux")?;
+        anyhow::ensure!(set.success(), "cannot limit its files");
+        Ok(())
+    }
+
     /// Waits for the end.
     ///
     /// # Errors
@@ -257,7 +275,7 @@ pub async fn run(
     environment: &[(String, String)],
     bound: Duration,
 ) -> anyhow::Result<Ended> {
-    let output = command(folder, environment)?.args(arguments).output();
+    let output = command(binary()?, folder, environment).args(arguments).output();
     let output = timeout(bound, output).await;
     let output = output.with_context(|| format!("{arguments:?} runs after {bound:?}"))??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -265,8 +283,8 @@ pub async fn run(
     Ok(Ended { code: output.status.code(), stdout, stderr })
 }
 
-fn command(folder: &Path, environment: &[(String, String)]) -> anyhow::Result<Command> {
-    let mut command = Command::new(binary()?);
+fn command(program: impl AsRef<OsStr>, folder: &Path, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(folder)
         .env_remove("LIVEKIT_WEBHOOK_CONFIG")
@@ -276,7 +294,7 @@ fn command(folder: &Path, environment: &[(String, String)]) -> anyhow::Result<Co
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    Ok(command)
+    command
 }
 
 /// The binary beside this executable, or in the folder above when this is a test's.

@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 pub mod raw;
+pub mod server;
 
 /// Attempts in all (retryablehttp `RetryMax` 4).
 pub const ATTEMPTS: u32 = 5;

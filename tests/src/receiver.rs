@@ -14,6 +14,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -42,9 +43,15 @@ pub enum Answer {
     },
     /// Keep the connection open and never answer.
     Never,
+    /// Wait for [`Held::release`], then 200.
+    Held(tokio::sync::watch::Receiver<bool>),
     /// Close the connection without an answer.
     Close,
 }
+
+/// Lets answers go that wait for it. Dropping it lets them go, too.
+#[derive(Debug)]
+pub struct Held(tokio::sync::watch::Sender<bool>);
 
 /// A request that came.
 #[derive(Clone, Debug)]
@@ -72,6 +79,7 @@ struct Shared {
     script: Mutex<VecDeque<Answer>>,
     standing: Mutex<Answer>,
     seen: Mutex<Vec<Seen>>,
+    connections: AtomicUsize,
     arrived: Notify,
     closed: tokio::sync::watch::Sender<bool>,
     started: Instant,
@@ -117,6 +125,15 @@ impl Answer {
     }
 }
 
+// === impl Held ===
+
+impl Held {
+    /// Now.
+    pub fn release(self) {
+        self.0.send_replace(true);
+    }
+}
+
 // === impl Receiver ===
 
 impl Receiver {
@@ -139,6 +156,7 @@ impl Receiver {
             script: Mutex::default(),
             standing: Mutex::new(Answer::status(200)?),
             seen: Mutex::default(),
+            connections: AtomicUsize::new(0),
             arrived: Notify::new(),
             closed: tokio::sync::watch::Sender::new(false),
             started: Instant::now(),
@@ -162,6 +180,13 @@ impl Receiver {
         lock(&self.shared.script).extend(answers);
     }
 
+    /// Makes the next request of the script wait.
+    pub fn hold(&self) -> Held {
+        let (held, watched) = tokio::sync::watch::channel(false);
+        self.script([Answer::Held(watched)]);
+        Held(held)
+    }
+
     /// Sets the standing answer.
     pub fn otherwise(&self, answer: Answer) {
         *lock(&self.shared.standing) = answer;
@@ -170,6 +195,11 @@ impl Receiver {
     /// What came so far.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.shared.seen).clone()
+    }
+
+    /// How many connections it took so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// Waits until `count` requests have come.
@@ -205,6 +235,7 @@ impl Drop for Receiver {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     // Ends with the receiver, which aborts it.
     while let Ok((socket, _)) = listener.accept().await {
+        shared.connections.fetch_add(1, Ordering::SeqCst);
         let shared = shared.clone();
         tokio::spawn(async move {
             let mut closed = shared.closed.subscribe();
@@ -251,6 +282,11 @@ impl Shared {
                     response = response.header(name, value);
                 }
                 Ok(response.body(Full::new(body))?)
+            }
+            Answer::Held(mut released) => {
+                // An error is a dropped sender.
+                let _ = released.wait_for(|released| *released).await;
+                Ok(Response::new(Full::default()))
             }
             Answer::Never => std::future::pending().await,
             Answer::Close => anyhow::bail!("closed, as the script says"),

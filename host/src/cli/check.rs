@@ -1,15 +1,15 @@
 //! `livekit-webhook check`
 
 use crate::app;
-use crate::config::{Config, Environment};
+use crate::config::{self, Config, Environment};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Options of `check`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 all is well, 64 something is wrong with the configuration or a plugin."
+    after_help = "Exit codes: 0 all is well, 64 something is wrong with the configuration or a plugin, 1 the file cannot be read."
 )]
 pub struct Options {
     /// The configuration file
@@ -18,6 +18,17 @@ pub struct Options {
     /// Print the effective values, defaults included, secrets redacted
     #[arg(long)]
     dump: bool,
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// What is wrong with it is marked for the operator to mend. A file that cannot be read is not: nothing in it is wrong.
+pub fn load(path: &Path) -> anyhow::Result<Config> {
+    Config::load(path, &Environment::process()).map_err(|error| match error {
+        config::Error::Read { .. } => error.into(),
+        config::Error::Problems { .. } => anyhow::Error::from(error).context(Mend),
+    })
 }
 
 /// Marks `error` as the operator's to mend.
@@ -43,10 +54,7 @@ impl std::fmt::Display for Mend {
 /// # Errors
 /// All problems of the file, or the first plugin that does not load.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let config = match Config::load(&options.config, &Environment::process()) {
-        Ok(config) => config,
-        Err(error) => return refuse(error.into()),
-    };
+    let config = load(&options.config)?;
     if let Err(error) = app::load_plugins(&config).await {
         return refuse(error.into());
     }

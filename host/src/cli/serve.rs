@@ -1,7 +1,6 @@
 //! `livekit-webhook serve`
 
 use crate::app::{self, App};
-use crate::config::{Config, Environment};
 use crate::log;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,10 +27,7 @@ pub struct Options {
 /// When the configuration is wrong or something cannot be had at the start.
 pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     log::init(options.log_format, &options.log)?;
-    let config = match Config::load(&options.config, &Environment::process()) {
-        Ok(config) => config,
-        Err(error) => return super::check::refuse(error.into()),
-    };
+    let config = super::check::load(&options.config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let app = match App::start(config).await {
