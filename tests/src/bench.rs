@@ -7,8 +7,9 @@ pub mod stats;
 pub mod table;
 pub mod verify;
 
+use crate::interrupt::interrupted;
 use crate::judge::guest;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,9 +24,10 @@ const FLOW_ROUNDS: usize = 9;
 /// Measures everything and writes the table.
 ///
 /// # Errors
-/// When a case cannot be measured, or it takes longer than [`BENCH_MAX`].
+/// When a case cannot be measured, or it takes longer than [`BENCH_MAX`], or it is interrupted.
 pub async fn run(out: &mut dyn Write) -> anyhow::Result<()> {
     let began = Instant::now();
+    let interrupted = interrupted()?;
     let mut table = Table::new(out);
     let sections = async {
         head(&mut table)?;
@@ -33,8 +35,12 @@ pub async fn run(out: &mut dyn Write) -> anyhow::Result<()> {
         plugin::run(&guest("redact.wasm"), ROUNDS, &mut table).await?;
         flow::run(FLOW_ROUNDS, &mut table).await
     };
-    let ended = tokio::time::timeout(BENCH_MAX, sections).await;
-    ended.with_context(|| format!("not over after {BENCH_MAX:?}"))??;
+    tokio::select! {
+        ended = tokio::time::timeout(BENCH_MAX, sections) => {
+            ended.with_context(|| format!("not over after {BENCH_MAX:?}"))??;
+        }
+        () = interrupted => bail!("interrupted"),
+    }
     warn_of_debug(&mut table)?;
     table.line(format_args!("\nIt took {:.0} s.", began.elapsed().as_secs_f64()))?;
     Ok(())

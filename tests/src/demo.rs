@@ -18,6 +18,7 @@ pub mod system;
 pub mod tell;
 pub mod watch;
 
+use crate::interrupt::interrupted;
 use acts::ACTS;
 use anyhow::{Context as _, bail};
 use checks::Checks;
@@ -26,12 +27,11 @@ use sender::{Sender, Sent};
 use std::io::Write;
 use std::time::{Duration, Instant};
 use system::System;
-use tokio::signal::unix::{SignalKind, signal};
 
-/// How long the whole demo may take.
+/// How long the whole demo may take unless the caller gives it more.
 pub const DEMO_MAX: Duration = Duration::from_secs(30);
 /// How long one part of the system may take to start or to end.
-pub const SYSTEM_MAX: Duration = Duration::from_secs(15);
+pub const SYSTEM_MAX: Duration = Duration::from_secs(30);
 /// How long the edge may take to answer.
 pub const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// How long it may take until nothing is left to be done for an event.
@@ -46,38 +46,36 @@ pub struct Options {
     pub colour: bool,
     /// What the receiver answers that shall refuse for good. Another status than 422 breaks an expectation.
     pub crm_status: u16,
+    /// How long the whole demo may take.
+    pub bound: Duration,
 }
 
 // === impl Options ===
 
 impl Default for Options {
     fn default() -> Self {
-        Self { stay: false, colour: false, crm_status: 422 }
+        Self { stay: false, colour: false, crm_status: 422, bound: DEMO_MAX }
     }
 }
 
 /// Runs the demo, or leaves the system up, and tells it on `out`. The verdict is in the checks: none may have failed.
 ///
 /// # Errors
-/// When a part does not start or answer, when it takes longer than [`DEMO_MAX`], or when it is interrupted.
+/// When a part does not start or answer, when it takes longer than its bound, or when it is interrupted.
 pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<Checks> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let interrupted = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    };
+    let interrupted = interrupted()?;
     let mut page = Page::new(out, options.colour);
     if options.stay {
-        return stay::run(options, &mut page, interrupted).await;
+        tokio::pin!(interrupted);
+        let system = tokio::select! {
+            system = System::start(options.crm_status, true) => system?,
+            () = &mut interrupted => bail!("interrupted"),
+        };
+        return stay::run(system, &mut page, interrupted).await;
     }
     tokio::select! {
-        verdict = tokio::time::timeout(DEMO_MAX, play(options, &mut page)) => {
-            verdict.with_context(|| format!("not over after {DEMO_MAX:?}"))?
+        verdict = tokio::time::timeout(options.bound, play(options, &mut page)) => {
+            verdict.with_context(|| format!("not over after {:?}", options.bound))?
         }
         () = interrupted => bail!("interrupted"),
     }

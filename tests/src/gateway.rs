@@ -87,8 +87,12 @@ impl Gateway {
     pub async fn start_again(&mut self, bound: Duration) -> anyhow::Result<()> {
         anyhow::ensure!(self.child.is_none(), "it still runs");
         self.log = Arc::default();
+        let mut command = command("sh", self.folder.path(), self.setup.environment());
+        if self.setup.is_apart() {
+            command.process_group(0);
+        }
         // A write past a file's limit is to fail and not to end the process: see `limit_files`.
-        let mut child = command("sh", self.folder.path(), self.setup.environment())
+        let mut child = command
             .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#])
             .arg(binary()?)
             .args(["serve", "--config", "gateway.toml", "--log-format", "json"])
@@ -289,8 +293,6 @@ fn command(program: impl AsRef<OsStr>, folder: &Path, environment: &[(String, St
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A Ctrl-C on the terminal is for whoever started it, who then ends it in order.
-        .process_group(0)
         .kill_on_drop(true);
     command
 }

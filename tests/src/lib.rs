@@ -5,6 +5,7 @@ pub mod demo;
 pub mod envoy;
 pub mod exchange;
 pub mod gateway;
+pub mod interrupt;
 pub mod judge;
 pub mod ledger;
 pub mod livekit;

@@ -43,7 +43,7 @@ const EVENTS_MAX: usize = 30_000;
 /// Pace and length of the paced case.
 const PACE: f64 = 1_000.0;
 const PACED_EVENTS: usize = 2_000;
-const PACED_ROUNDS: usize = 3;
+const PACED_ROUNDS: usize = 5;
 /// How long a process may take to start.
 const START_MAX: Duration = Duration::from_secs(20);
 

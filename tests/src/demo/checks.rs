@@ -27,7 +27,7 @@ impl Checks {
     }
 
     /// Notes one that is a result.
-    pub fn is_ok(&mut self, words: impl Display, result: &anyhow::Result<()>) {
+    pub fn holds(&mut self, words: impl Display, result: &anyhow::Result<()>) {
         match result {
             Ok(()) => self.expect(true, words, ""),
             Err(error) => self.expect(false, words, format_args!("{error:#}")),

@@ -1,6 +1,5 @@
 //! `make run`: the same system on fixed ports, with what to try, and a line for every request that a receiver gets.
 
-use super::Options;
 use super::checks::Checks;
 use super::page::{Ink, Page};
 use super::system::{API_KEY, Place, SECRET, System};
@@ -11,46 +10,47 @@ use std::time::Duration;
 /// Between two looks at the receivers.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Starts, tells, and ends when `interrupted` resolves.
+/// Tells where everything is and what arrives, and ends the system when `interrupted` resolves.
 ///
 /// # Errors
-/// When a part does not start, above all because a port is taken.
+/// When nobody reads any more, or the host does not end.
 pub async fn run(
-    options: &Options,
+    system: System,
     page: &mut Page<'_>,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<Checks> {
     tokio::pin!(interrupted);
-    let system = tokio::select! {
-        system = System::start(options.crm_status, true) => system?,
-        () = &mut interrupted => anyhow::bail!("interrupted"),
-    };
     introduce(&system, page)?;
     let mut told = vec![0; system.places.len()];
-    loop {
-        let mut fresh = Vec::new();
-        for (place, told) in system.places.iter().zip(&mut told) {
-            for seen in place.receiver.seen().into_iter().skip(*told) {
-                *told += 1;
-                fresh.push((place, seen));
-            }
-        }
-        // The receivers were started together, so their clocks differ by less than a request takes.
-        fresh.sort_by_key(|(_, seen)| seen.at);
-        for (place, seen) in &fresh {
-            arrived(place, seen, page)?;
-        }
+    let mut is_over = false;
+    while !is_over {
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
-            () = &mut interrupted => break,
+            () = &mut interrupted => is_over = true,
         }
+        arrivals(&system, &mut told, page)?;
     }
     page.line("\nEnding: the edge, then the host.")?;
     let ended = system.stop().await?;
     let mut checks = Checks::default();
     checks.expect(ended.success(), "that the host ends in order", ended);
-    page.line(if ended.success() { "Ended, nothing is left behind." } else { "The host failed." })?;
+    let words = if ended.success() { "Ended, nothing is left behind." } else { "The host failed." };
+    page.line(words)?;
     Ok(checks)
+}
+
+/// A line for each request since the last look; `told` counts them for each place.
+fn arrivals(system: &System, told: &mut [usize], page: &mut Page<'_>) -> anyhow::Result<()> {
+    let mut fresh = Vec::new();
+    for (place, told) in system.places.iter().zip(told) {
+        for seen in place.receiver.seen().into_iter().skip(*told) {
+            *told += 1;
+            fresh.push((place, seen));
+        }
+    }
+    // The receivers were started together, so their clocks differ by less than a request takes.
+    fresh.sort_by_key(|(_, seen)| seen.at);
+    fresh.iter().try_for_each(|(place, seen)| arrived(place, seen, page))
 }
 
 fn introduce(system: &System, page: &mut Page<'_>) -> anyhow::Result<()> {
@@ -61,15 +61,15 @@ fn introduce(system: &System, page: &mut Page<'_>) -> anyhow::Result<()> {
     let title =
         page.paint("The system is up. Ctrl-C ends it and leaves nothing behind.", Ink::Bold);
     page.line(format_args!("\n{title}\n"))?;
-    page.fact("edge", Ink::Plain, format_args!("{edge}   Envoy, where LiveKit would send"))?;
-    page.fact("host", Ink::Plain, format_args!("{}   behind it", system.gateway.url()))?;
-    page.fact("metrics", Ink::Plain, format_args!("{metrics}   also /readyz and /healthz"))?;
+    page.fact("edge", Ink::Plain, format_args!("{edge:<33}Envoy, where LiveKit would send"))?;
+    page.fact("host", Ink::Plain, format_args!("{:<33}behind it", system.gateway.url()))?;
+    page.fact("metrics", Ink::Plain, format_args!("{metrics:<33}also /readyz and /healthz"))?;
     page.fact("envoy", Ink::Plain, envoy)?;
     page.fact("config", Ink::Plain, configuration.display())?;
     page.line("\n    Receivers")?;
     for place in &system.places {
         let url = place.receiver.url("/");
-        page.fact(place.name, Ink::Plain, format_args!("{url:<26}{}", place.about))?;
+        page.fact(place.name, Ink::Plain, format_args!("{url:<33}{}", place.about))?;
     }
     page.line("\n    Try in another terminal, from the root of the repository:\n")?;
     for line in [

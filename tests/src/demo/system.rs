@@ -22,7 +22,9 @@ pub const SECRET: &str = "demo-secret-of-the-project";
 /// The shipped events setting of the edge, and what the demo has instead.
 const EVENTS_SHIPPED: &str = r#""exclude": []"#;
 const EVENTS_DEMO: &str = r#""exclude": ["track_unpublished"]"#;
-/// Where the host listens when it is left up, as in `envoy/edge.yaml`.
+/// Where Envoy listens when it is left up, and its admin page, as in `envoy/edge.yaml`.
+const EDGE_PORTS: [u16; 2] = [10000, 9901];
+/// Where the host listens then.
 const HOST_PORT: u16 = 8080;
 /// Where its metrics are then.
 const ADMIN_PORT: u16 = 8081;
@@ -99,6 +101,9 @@ impl System {
     /// # Errors
     /// What did not start, with its own words.
     pub async fn start(crm_status: u16, is_fixed: bool) -> anyhow::Result<Self> {
+        if is_fixed {
+            EDGE_PORTS.into_iter().chain([HOST_PORT, ADMIN_PORT]).try_for_each(look_at_port)?;
+        }
         let places = places(crm_status).await?;
         let setup = setup(&places, is_fixed)?;
         let gateway = Gateway::start(&setup, SYSTEM_MAX).await.context("the host")?;
@@ -129,6 +134,12 @@ impl System {
         drop(places);
         status
     }
+}
+
+/// Says which port is taken, before a part says it in many more words.
+fn look_at_port(port: u16) -> anyhow::Result<()> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port));
+    listener.map(drop).with_context(|| format!("port {port} of 127.0.0.1 cannot be had"))
 }
 
 async fn places(crm_status: u16) -> anyhow::Result<Vec<Place>> {
@@ -194,6 +205,7 @@ fn setup(places: &[Place], is_fixed: bool) -> anyhow::Result<Setup> {
     let ports: Vec<_> = ports.collect();
     let mut setup = Setup::new()
         .listen(address(HOST_PORT), address(ADMIN_PORT))
+        .apart()
         .deliver(&format!("allow = [{}]", ports.join(", ")))
         .source("demo", API_KEY, SECRET, "")
         .plugin("redact", &component("redact")?, "config = { fields = [\"default\"] }")

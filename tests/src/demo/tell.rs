@@ -193,9 +193,9 @@ impl Scene<'_, '_> {
                     let holds = text.contains(word);
                     self.checks.expect(holds, format_args!("a post with {word:?}"), text);
                 }
-                for line in text.lines().enumerate() {
-                    let label = if line.0 == 0 { "slack" } else { "" };
-                    self.page.fact(label, Ink::Plain, line.1)?;
+                for (number, line) in text.lines().enumerate() {
+                    let label = if number == 0 { "slack" } else { "" };
+                    self.page.fact(label, Ink::Plain, line)?;
                 }
             }
         }
@@ -211,7 +211,7 @@ impl Scene<'_, '_> {
             all &= result.is_ok();
             let words = place.proof.words();
             self.checks
-                .is_ok(format_args!("a {words} on request {number} to {}", place.name), &result);
+                .holds(format_args!("a {words} on request {number} to {}", place.name), &result);
         }
         all
     }

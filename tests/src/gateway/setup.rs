@@ -23,6 +23,7 @@ pub struct Setup {
     sections: String,
     database: PathBuf,
     environment: Vec<(String, String)>,
+    is_apart: bool,
 }
 
 // === impl Setup ===
@@ -45,6 +46,7 @@ impl Setup {
             sections: String::new(),
             database: DATABASE.into(),
             environment: Vec::new(),
+            is_apart: false,
         }
     }
 
@@ -106,6 +108,19 @@ impl Setup {
         }
         self.section("endpoint", "name", name, &(lines + more));
         self
+    }
+
+    /// In a process group of its own, so that a Ctrl-C on the terminal does not reach it. Only for who catches that and
+    /// then ends the gateway in order; for all others the terminal must end it.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        self.is_apart = true;
+        self
+    }
+
+    /// Whether it has a process group of its own.
+    pub fn is_apart(&self) -> bool {
+        self.is_apart
     }
 
     /// A variable of the gateway's environment.
