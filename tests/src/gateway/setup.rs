@@ -5,6 +5,7 @@
 
 use crate::envoy::root;
 use serde_json::Value;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Standard Webhooks secret of every endpoint that names no signing of its own.
@@ -15,6 +16,7 @@ pub const DATABASE: &str = "livekit-webhook.db";
 /// The configuration, as its parts.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    listen: SocketAddr,
     ingest: String,
     deliver: String,
     sections: String,
@@ -34,12 +36,20 @@ impl Setup {
     /// Nothing but a store in the folder and free ports; every port of 127.0.0.1 may be dialled without TLS.
     pub fn new() -> Self {
         Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             ingest: String::new(),
             deliver: "allow = [\"127.0.0.1:*\"]\n".to_owned(),
             sections: String::new(),
             database: DATABASE.into(),
             environment: Vec::new(),
         }
+    }
+
+    /// The address to take, for a host that comes back; otherwise it is a free one.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
     }
 
     /// Lines of `[ingest]`.
@@ -114,10 +124,10 @@ impl Setup {
 
     /// The whole file.
     pub fn to_toml(&self) -> String {
-        let Self { ingest, deliver, sections, database, .. } = self;
+        let Self { listen, ingest, deliver, sections, database, .. } = self;
         let store = quoted(&format!("sqlite:{}", database.display()));
         format!(
-            "[ingest]\nlisten = \"127.0.0.1:0\"\n{ingest}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n\
+            "[ingest]\nlisten = \"{listen}\"\n{ingest}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n\
              [store]\nurl = {store}\n\n[deliver]\n{deliver}\n{sections}"
         )
     }
