@@ -23,6 +23,7 @@ use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -63,8 +64,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The store does not open.
-    #[error("cannot open the store")]
-    Store(#[source] sqlite::OpenError),
+    #[error("cannot open the store {}", path.display())]
+    Store {
+        /// Configured.
+        path: PathBuf,
+        /// What to do about it.
+        source: sqlite::OpenError,
+    },
     /// A plugin does not load.
     #[error("plugin {name}: cannot load {file}")]
     Plugin {
@@ -116,7 +122,9 @@ impl App {
         let plugins = load_plugins(&config).await?;
         let transport = transport(&config)?;
         let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
-        let store = SqliteStore::open(&config.store.path, &options).map_err(Error::Store)?;
+        let path = &config.store.path;
+        let store = SqliteStore::open(path, &options)
+            .map_err(|source| Error::Store { path: path.clone(), source })?;
         let store: Arc<dyn Store> = Arc::new(store);
         let metrics = Arc::new(Metrics::new());
         let health = Arc::new(Health::new(store.clone(), metrics.clone()));

@@ -150,6 +150,22 @@ async fn a_slow_sender_meets_a_deadline() -> Result<()> {
 }
 
 #[tokio::test]
+async fn strangers_who_take_every_place_give_it_back() -> Result<()> {
+    let few = format!("connections_max = 2\nheader_timeout_ms = {DEADLINE_MS}");
+    let scene = Scene::start(&few).await?;
+    let mut strangers = Vec::new();
+    for start in [&b""[..], b"PRI * HTTP/2.0\r\n", b"POST /webhook HTTP/1.1\r\n", b""] {
+        let mut stranger = TcpStream::connect(scene.gateway.address()).await?;
+        stranger.write_all(start).await?;
+        strangers.push(stranger);
+    }
+    // Waits its turn behind them.
+    scene.assert_well().await?;
+    drop(strangers);
+    Ok(())
+}
+
+#[tokio::test]
 async fn garbage_is_refused() -> Result<()> {
     let scene = Scene::start("").await?;
     let mut noise = Vec::new();

@@ -1,10 +1,11 @@
 //! Stories of a host that is killed: what it said 200 to is delivered after it was started again.
 
-use super::delivery::with_source;
+use super::delivery::{edge_of, with_source};
 use anyhow::{Context as _, Result, ensure};
 use livekit_webhook_core::delivery::State;
-use livekit_webhook_tests::exchange::{BOUND, event, post};
+use livekit_webhook_tests::exchange::{API_KEY, BOUND, SECRET, event, post};
 use livekit_webhook_tests::gateway::{self, Gateway};
+use livekit_webhook_tests::livekit::{Fate, Sender};
 use livekit_webhook_tests::receiver::{Answer, Receiver, Seen};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,6 +151,39 @@ async fn no_acknowledged_event_is_lost_over_many_kills() -> Result<()> {
     }
     let repeats = seen.len() - EVENTS;
     ensure!(repeats <= KILLS * IN_FLIGHT_MAX, "{repeats} repeats of {KILLS} kills");
+    Ok(())
+}
+
+#[tokio::test]
+async fn livekits_own_attempts_bridge_a_host_that_is_away() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let setup = with_source().endpoint("all", &receiver.url("/"), "").subscription("all", "");
+    let mut gateway = Gateway::start(&setup, BOUND).await?;
+    let edge = edge_of(&gateway)?;
+    // LiveKit's 1, 2, 4 and 8 seconds, five times as fast.
+    let url = format!("http://{}/webhook", edge.listener());
+    let sender = Sender::new(&[&url], API_KEY, SECRET, 0.2)?;
+    gateway.kill_9().await?;
+    for room in 0..5 {
+        sender.notify(event("room_started", &format!("room-{room}"), &format!("EV_{room}")));
+    }
+    let refused = async {
+        // Each has met an edge without a host once.
+        while edge.stat("http.edge.downstream_rq_5xx")? < 5 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        anyhow::Ok(())
+    };
+    timeout(BOUND, refused).await.context("the edge was not asked")??;
+    gateway.come_back(BOUND).await?;
+    for report in sender.wait_for(5, BOUND).await? {
+        ensure!(report.fate == Fate::Delivered, "{report:?}");
+        ensure!(report.attempts[0].outcome == Ok(503), "{report:?}");
+        let last = report.attempts.last().map(|attempt| attempt.outcome.clone());
+        ensure!(last == Some(Ok(200)), "{report:?}");
+    }
+    receiver.wait_for(5, BOUND).await?;
+    ensure!(gateway.ledger()?.wait_ended("all", 5, BOUND).await?.len() == 5);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::delivery::with_source;
 use anyhow::{Result, ensure};
-use livekit_webhook_core::delivery::DeadReason;
+use livekit_webhook_core::delivery::{DeadReason, State};
 use livekit_webhook_tests::exchange::{BOUND, event, post};
 use livekit_webhook_tests::gateway::setup::component;
 use livekit_webhook_tests::gateway::{self, Gateway, Setup};
@@ -60,8 +60,8 @@ async fn a_plugin_that_fails_harms_its_own_event_as_its_policy_says() -> Result<
         let body = event("room_started", &format!("evil:{attack}"), &format!("EV_{attack}"));
         ensure!(post(scene.gateway.address(), &body).await?.status == 200, "{attack}");
         let rows = ledger.wait_ended("failing", done, BOUND).await?;
-        let reason = livekit_webhook_core::delivery::State::Dead(DeadReason::Plugin);
-        ensure!(rows[0].state == reason && rows[0].attempts == 0, "{attack}: {rows:?}");
+        let dead = State::Dead(DeadReason::Plugin);
+        ensure!(rows[0].state == dead && rows[0].attempts == 0, "{attack}: {rows:?}");
         let note = rows[0].note.as_deref().unwrap_or_default();
         ensure!(note.contains(words), "{attack}: {note:?} does not say {words:?}");
         for receiver in [&scene.passing, &scene.plain] {

@@ -2,10 +2,14 @@
 
 use super::delivery::{edge_of, with_source};
 use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use livekit_webhook_tests::envoy::{self, Envoy};
 use livekit_webhook_tests::exchange::{
-    API_KEY, BOUND, Reply, SECRET, event, now_s, post, post_as, token,
+    API_KEY, BOUND, Reply, SECRET, event, exchange, now_s, post, post_as, token,
 };
 use livekit_webhook_tests::gateway::{Gateway, Setup};
+use livekit_webhook_tests::livekit::raw;
 use livekit_webhook_tests::receiver::Receiver;
 use livekit_webhook_wire::sign;
 use std::net::SocketAddr;
@@ -37,10 +41,7 @@ fn forgeries() -> Vec<Forgery> {
     let now_s = now_s();
     let claims = format!(r#"{{"iss":"{API_KEY}","exp":{}}}"#, now_s + 60);
     let header = r#"{"alg":"none","typ":"JWT"}"#;
-    let encoded = {
-        use base64::Engine as _;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(header)
-    };
+    let encoded = URL_SAFE_NO_PAD.encode(header);
     let unsigned = sign::signed(SECRET.as_bytes(), &encoded, &claims);
     let no_digest = sign::signed(SECRET.as_bytes(), sign::HEADER, &claims);
     let tampered = Forgery {
@@ -61,8 +62,6 @@ fn forgeries() -> Vec<Forgery> {
 }
 
 async fn send(to: SocketAddr, forgery: &Forgery) -> Result<Reply> {
-    use livekit_webhook_tests::exchange::exchange;
-    use livekit_webhook_tests::livekit::raw;
     match &forgery.authorization {
         Some(authorization) => post_as(to, authorization, &forgery.body).await,
         None => exchange(to, &raw::request("/webhook", &[], forgery.body.as_bytes())).await,
@@ -124,8 +123,8 @@ async fn what_the_edge_would_pass_the_host_still_refuses() -> Result<()> {
     // An edge with a key the host does not have: somebody changed one of the two and forgot the other.
     let receiver = Receiver::start().await?;
     let gateway = with_one_endpoint(&receiver, "").await?;
-    let keys = livekit_webhook_tests::envoy::Setup::with_keys("APIold: old-secret");
-    let edge = livekit_webhook_tests::envoy::Envoy::start(&keys, gateway.address())?;
+    let keys = envoy::Setup::with_keys("APIold: old-secret");
+    let edge = Envoy::start(&keys, gateway.address())?;
     let body = event("room_started", "r", "EV_1");
     let old = signed("APIold", "old-secret", &body, now_s()).context("a token")?;
     let reply = post_as(edge.listener(), &old, &body).await?;

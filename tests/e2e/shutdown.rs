@@ -47,13 +47,16 @@ async fn what_is_under_way_is_finished() -> Result<()> {
     let (first, rest) = request.split_at(request.len() - 10);
     let mut socket = TcpStream::connect(gateway.address()).await?;
     socket.write_all(first).await?;
-    let idle = TcpStream::connect(gateway.address()).await?;
+    // Connections on which nothing is under way, new and used ones, hold nobody up.
+    let silent = TcpStream::connect(gateway.address()).await?;
+    let mut used = TcpStream::connect(gateway.address()).await?;
+    used.write_all(b"GET /webhook HTTP/1.1\r\nHost: g\r\n\r\n").await?;
+    ensure!(used.read(&mut [0; 4_096]).await? > 0, "no answer");
     gateway.wait_metric("attempts_in_flight", 1.0, BOUND).await?;
 
     gateway.ask_to_stop().await?;
     wait_says(&gateway, "stopping").await?;
     wait_refused(gateway.address()).await?;
-    drop(idle);
     socket.write_all(rest).await?;
     let mut answer = Vec::new();
     timeout(BOUND, socket.read_to_end(&mut answer)).await??;
@@ -63,6 +66,9 @@ async fn what_is_under_way_is_finished() -> Result<()> {
     let status = gateway.wait_end(BOUND).await?;
     ensure!(status.code() == Some(0), "{status:?}\n{:#?}", gateway.log());
     ensure!(gateway.log().iter().any(|line| line.contains(r#""message":"stopped""#)));
+    let left = gateway.log().into_iter().find(|line| line.contains("connections left open"));
+    ensure!(left.is_none(), "{left:?}");
+    drop((silent, used));
     // A closed store has written its log back into the file.
     let log = std::fs::metadata(gateway.folder().join(format!("{DATABASE}-wal")));
     ensure!(log.map_or(0, |log| log.len()) == 0, "the store was not closed");

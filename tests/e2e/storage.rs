@@ -7,11 +7,35 @@ use super::delivery::with_source;
 use anyhow::{Result, ensure};
 use livekit_webhook_core::delivery::State;
 use livekit_webhook_tests::exchange::{BOUND, event, post};
-use livekit_webhook_tests::gateway::Gateway;
+use livekit_webhook_tests::gateway::{self, Gateway};
 use livekit_webhook_tests::receiver::Receiver;
 
 /// Events tried before the limit must have been met.
 const TRIES_MAX: usize = 200;
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_is_named_with_its_reason() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("text.db"), "This is no database, it is text.")?;
+    std::fs::create_dir(folder.path().join("folder.db"))?;
+    for (name, words) in [
+        ("text.db", "file is not a database"),
+        ("folder.db", "unable to open database file"),
+        ("absent/new.db", "No such file or directory"),
+    ] {
+        let path = folder.path().join(name);
+        let setup = with_source().database(&path);
+        std::fs::write(folder.path().join("gateway.toml"), setup.to_toml())?;
+        let serve = ["serve", "--config", "gateway.toml"];
+        let ended = gateway::run(folder.path(), &serve, setup.environment(), BOUND).await?;
+        ensure!(ended.code == Some(1), "{name}: {ended:?}");
+        let first = format!("cannot open the store {}", path.display());
+        ensure!(ended.stderr.contains(&first) && ended.stderr.contains(words), "{ended:?}");
+    }
+    let kept = std::fs::read_to_string(folder.path().join("text.db"))?;
+    ensure!(kept == "This is no database, it is text.", "somebody's file was written to");
+    Ok(())
+}
 
 #[tokio::test]
 async fn a_full_disk_is_answered_503_and_costs_no_acknowledged_event() -> Result<()> {

@@ -108,6 +108,16 @@ impl Gateway {
         Ok(())
     }
 
+    /// The same at the address it had before, for those who know no other.
+    ///
+    /// # Errors
+    /// As [`Gateway::start_again`], and when somebody else took the port meanwhile.
+    pub async fn come_back(&mut self, bound: Duration) -> anyhow::Result<()> {
+        self.setup = self.setup.clone().listen(self.address);
+        std::fs::write(self.folder.path().join("gateway.toml"), self.setup.to_toml())?;
+        self.start_again(bound).await
+    }
+
     /// Where LiveKit should send.
     pub fn url(&self) -> String {
         format!("http://{}/webhook", self.address)

@@ -204,7 +204,8 @@ fn setup(places: &[Place], is_fixed: bool) -> anyhow::Result<Setup> {
     let ports = places.iter().map(|place| format!("\"{}\"", place.receiver.address()));
     let ports: Vec<_> = ports.collect();
     let mut setup = Setup::new()
-        .listen(address(HOST_PORT), address(ADMIN_PORT))
+        .listen(address(HOST_PORT))
+        .admin(address(ADMIN_PORT))
         .apart()
         .deliver(&format!("allow = [{}]", ports.join(", ")))
         .source("demo", API_KEY, SECRET, "")

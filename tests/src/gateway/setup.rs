@@ -50,10 +50,17 @@ impl Setup {
         }
     }
 
-    /// These addresses instead of free ports.
+    /// Where ingest listens, instead of a free port: for a host that comes back, or that people look for.
     #[must_use]
-    pub fn listen(mut self, ingest: SocketAddr, admin: SocketAddr) -> Self {
-        (self.listen, self.admin) = (ingest, admin);
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Where metrics are served, instead of a free port.
+    #[must_use]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = address;
         self
     }
 

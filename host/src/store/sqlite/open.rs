@@ -63,7 +63,7 @@ pub enum OpenError {
         known: i64,
     },
     /// SQLite's own.
-    #[error("cannot open the store")]
+    #[error("SQLite cannot use the file")]
     Sqlite(#[from] rusqlite::Error),
     /// The system gave no thread.
     #[error("cannot start the writer")]
