@@ -5,8 +5,6 @@ use crate::metrics::AttemptLabel;
 use crate::store::conformance::event;
 use livekit_webhook_core::attempt::{ClientErrors, Outcome};
 use livekit_webhook_core::signature::{Secret, Signed, Signing, StandardSecret};
-use livekit_webhook_wire::keys::KeyRing;
-use livekit_webhook_wire::verify::{Rules, Verifier};
 
 #[tokio::test(start_paused = true)]
 async fn delivered_at_the_first_attempt() {
@@ -164,9 +162,4 @@ async fn every_way_of_signing_is_on_the_wire() {
     }
     assert_eq!(sent.headers["webhook-signature"].to_str().unwrap().split(' ').count(), 2);
     assert_eq!(sent.headers["content-type"], "application/webhook+json");
-    let mut keys = KeyRing::new();
-    keys.insert("APIours", b"0123456789abcdef").unwrap();
-    let verifier = Verifier::new(keys, Rules::default());
-    let token = [sent.headers["authorization"].as_bytes()];
-    verifier.verify(token, &sent.body, now.as_secs()).unwrap();
 }
