@@ -5,7 +5,7 @@ use crate::store::Store;
 use crate::tasks::{Kind, Stop, Tasks};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,6 +21,10 @@ use tracing::warn;
 const CONNECTIONS_MAX: usize = 64;
 /// To receive a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// From accepting a connection to the end of its answer: whoever reads slowly does not keep his place.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the store may take to say how it is.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause of the accept loop after an error.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -48,15 +52,16 @@ impl Health {
 
     async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         if method != Method::GET && method != Method::HEAD {
-            return text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET only\n".to_owned());
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET only\n".to_owned());
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return answer;
         }
         match path {
             "/healthz" => text(StatusCode::OK, TEXT, "alive\n".to_owned()),
-            "/readyz" if self.ready.load(Ordering::SeqCst) => match self.store.depth().await {
-                Ok(_) => text(StatusCode::OK, TEXT, "ready\n".to_owned()),
-                Err(error) => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{error}\n")),
+            "/readyz" => match self.is_ready().await {
+                Ok(()) => text(StatusCode::OK, TEXT, "ready\n".to_owned()),
+                Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, why),
             },
-            "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n".to_owned()),
             "/metrics" => {
                 self.look_at_store().await;
                 text(StatusCode::OK, OPENMETRICS, self.metrics.text())
@@ -65,8 +70,21 @@ impl Health {
         }
     }
 
+    async fn is_ready(&self) -> Result<(), String> {
+        if !self.ready.load(Ordering::SeqCst) {
+            return Err("not ready\n".to_owned());
+        }
+        match tokio::time::timeout(STORE_TIMEOUT, self.store.depth()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(format!("{error}\n")),
+            Err(_) => Err("the store does not answer\n".to_owned()),
+        }
+    }
+
+    /// Without an answer in time the gauges stay as they were.
     async fn look_at_store(&self) {
-        let Ok(depth) = self.store.depth().await else { return };
+        let depth = tokio::time::timeout(STORE_TIMEOUT, self.store.depth()).await;
+        let Ok(Ok(depth)) = depth else { return };
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.metrics.unplanned.set(gauge(depth.unplanned));
         self.metrics.pending.set(gauge(depth.pending));
@@ -87,8 +105,8 @@ pub async fn serve(listener: TcpListener, health: Arc<Health>, tasks: Tasks, mut
         match (accepted, places.clone().try_acquire_owned()) {
             (Ok((stream, _)), Ok(place)) => {
                 let connection = connection(stream, health.clone(), stop.clone());
-                tasks.spawn(Kind::Connection, "admin", async move {
-                    connection.await;
+                tasks.spawn(Kind::Visit, "admin", async move {
+                    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
                     drop(place);
                 });
             }
@@ -106,7 +124,7 @@ async fn connection(stream: TcpStream, health: Arc<Health>, mut stop: Stop) {
         let health = health.clone();
         async move { Ok::<_, Infallible>(health.answer(request.method(), request.uri().path()).await) }
     });
-    // One answer a connection: nobody's idle connection holds up shutdown.
+    // One answer a connection, so that no place is held between two looks.
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
@@ -124,3 +142,6 @@ fn text(status: StatusCode, content_type: &'static str, text: String) -> Respons
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,7 @@ impl App {
             bell: deliver_bell.clone(),
             metrics: metrics.clone(),
             in_flight: AtomicUsize::new(0),
+            in_flight_bytes: AtomicUsize::new(0),
         });
         let router = Arc::new(Router {
             routing: routing(&config, &plugins),

@@ -8,6 +8,7 @@ mod dump;
 mod duration;
 mod endpoint;
 mod parse;
+mod plugin;
 mod reader;
 mod secret;
 
@@ -23,6 +24,7 @@ use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::verify::Rules;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,16 +153,15 @@ impl Config {
     /// [`Error::Read`], or [`Error::Problems`] with all of them.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self, Error> {
         let read = |source| Error::Read { path: path.to_owned(), source };
-        let bytes = std::fs::metadata(path).map_err(read)?.len();
-        if bytes > FILE_BYTES_MAX {
-            let text = format!("the file has {bytes} bytes, at most {FILE_BYTES_MAX} are allowed");
-            let problems = vec![Problem { key: String::new(), text }];
-            return Err(Error::Problems { path: path.to_owned(), problems });
-        }
-        let text = std::fs::read_to_string(path).map_err(read)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder, environment)
-            .map_err(|problems| Error::Problems { path: path.to_owned(), problems })
+        let parsed = match read_bounded(path, FILE_BYTES_MAX).map_err(read)? {
+            Some(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Self::parse(&text, folder, environment),
+                Err(_) => Err(whole("not TOML: the file is not UTF-8".to_owned())),
+            },
+            None => Err(whole(format!("the file is over {FILE_BYTES_MAX} bytes"))),
+        };
+        parsed.map_err(|problems| Error::Problems { path: path.to_owned(), problems })
     }
 
     /// Checks `text`; paths in it are relative to `folder`.
@@ -179,6 +180,19 @@ impl Config {
     pub fn dump(&self) -> String {
         dump::dump(self)
     }
+}
+
+/// A problem with the file as a whole.
+fn whole(text: String) -> Vec<Problem> {
+    vec![Problem { key: String::new(), text }]
+}
+
+/// The bytes of a file, or `None` when there are more than `bytes_max`. A pipe or a device has no length to be asked
+/// for, so it is counted as it is read.
+fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
 }
 
 fn print(path: &Path, problems: &[Problem]) -> String {

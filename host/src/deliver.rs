@@ -7,6 +7,10 @@
 //! Guarantee: at-least-once. A crash repeats at most the attempts in flight, because a claim ends with its lease and
 //! nothing else marks a delivery as sent. Non-guarantee: the lease is not needed for correctness, the compare-and-set on
 //! its fence is.
+//!
+//! What is owed to an endpoint that is no longer configured waits, since a slip in the configuration must not make dead
+//! letters: it is told at the start, counted in the gauge `deliveries_waiting_unconfigured`, and goes on when the endpoint
+//! is back.
 
 mod attempt;
 pub mod connector;
@@ -31,14 +35,19 @@ use transport::Transport;
 
 /// A lease is this much longer than the attempt's own deadline, in milliseconds.
 pub const LEASE_MARGIN_MS: i64 = 30_000;
+/// Bytes of bodies in flight from which on nothing more is claimed. What one claim brings comes on top:
+/// [`crate::store::limits::CLAIM_BYTES_MAX`].
+pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How often the worker looks without being woken.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
+/// Shortest wait between two looks that found nothing, against a store whose hint and claims disagree.
+const WAIT_MIN: Duration = Duration::from_millis(1);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the stage works with.
 pub struct Deliverer {
-    /// By name. A delivery to a name that is gone becomes a dead letter.
+    /// By name. What is owed to any other name waits.
     pub endpoints: HashMap<String, Place>,
     /// Attempts in flight over all endpoints.
     pub in_flight_max: usize,
@@ -56,6 +65,8 @@ pub struct Deliverer {
     pub metrics: Arc<Metrics>,
     /// Attempts in flight now.
     pub in_flight: AtomicUsize,
+    /// Bytes of their bodies.
+    pub in_flight_bytes: AtomicUsize,
 }
 
 /// An endpoint and how many of its deliveries are under way.
@@ -64,7 +75,8 @@ pub struct Place {
     pub endpoint: Endpoint,
     /// Attempts in flight.
     pub in_flight: AtomicUsize,
-    /// It answered 410: nothing is sent any more until the host is started again.
+    /// It answered 410: nothing is sent any more, and what is owed to it becomes a dead letter as it falls due. Known to
+    /// this process only: after a restart one attempt is made, and the endpoint may answer 410 again.
     pub gone: AtomicBool,
 }
 
@@ -73,6 +85,7 @@ struct Ended {
     result: AttemptResult,
     event: EventId,
     endpoint: String,
+    body_bytes: usize,
 }
 
 // === impl Place ===
@@ -94,8 +107,9 @@ impl Deliverer {
         let (sender, receiver) = mpsc::channel(self.in_flight_max.max(1));
         let recorder = self.clone();
         tasks.spawn(Kind::Worker, "record", async move { recorder.record(receiver).await });
+        self.tell_unconfigured().await;
         while !stop.is_given() {
-            match self.round(&tasks, &sender).await {
+            match self.round(&tasks, &stop, &sender).await {
                 Ok(0) => self.wait(stop.clone()).await,
                 Ok(_) => {}
                 Err(error) => {
@@ -107,14 +121,37 @@ impl Deliverer {
         }
     }
 
-    /// Until the bell, the next due time or the idle wait, whichever comes first.
+    /// Says what waits for an endpoint that nobody configured.
+    async fn tell_unconfigured(&self) {
+        let owed = match self.store.pending_by_endpoint().await {
+            Ok(owed) => owed,
+            Err(error) => {
+                self.metrics.store_errors.inc();
+                return warn!(error = &error as &dyn std::error::Error, "cannot count what waits");
+            }
+        };
+        let mut waiting = 0;
+        for (endpoint, pending) in owed {
+            if !self.endpoints.contains_key(&endpoint) {
+                waiting += pending;
+                warn!(endpoint, pending, "deliveries wait for an endpoint that is not configured");
+            }
+        }
+        self.metrics.waiting_unconfigured.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    /// Until the bell, the next due time or the idle wait, whichever comes first. Only endpoints with a free place count:
+    /// what is due but has none waits for the bell that each record rings, and must not hide what falls due elsewhere.
     async fn wait(&self, mut stop: Stop) {
-        let due = self.store.next_due().await.ok().flatten();
+        let free: Vec<String> = self.quotas().into_iter().map(|quota| quota.endpoint).collect();
+        let due = match free.is_empty() {
+            true => None,
+            false => self.store.next_due(free).await.ok().flatten(),
+        };
         let limit = due.map_or(IDLE_WAIT, |due| {
             let millis = due.millis_since(self.clock.now());
-            // What is due but has no free place waits for the bell that each record rings.
-            let millis = u64::try_from(millis).ok().filter(|millis| *millis > 0);
-            millis.map_or(IDLE_WAIT, Duration::from_millis).min(IDLE_WAIT)
+            let until_due = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+            until_due.clamp(WAIT_MIN, IDLE_WAIT)
         });
         tokio::select! {
             () = self.bell.wait(limit) => {}
@@ -126,6 +163,7 @@ impl Deliverer {
     async fn round(
         self: &Arc<Self>,
         tasks: &Tasks,
+        stop: &Stop,
         sender: &mpsc::Sender<Ended>,
     ) -> Result<usize, crate::store::Error> {
         let quotas = self.quotas();
@@ -134,6 +172,11 @@ impl Deliverer {
         }
         let lease_ms = LEASE_MARGIN_MS.saturating_add(self.attempt_timeout_ms_max());
         let claims = self.store.claim_due(self.clock.now(), lease_ms, quotas).await?;
+        if stop.is_given() {
+            // The signal came while the store was asked: nothing new is begun after it.
+            self.store.release(claims.into_iter().map(|claim| claim.fence).collect()).await?;
+            return Ok(0);
+        }
         let count = claims.len();
         for claim in claims {
             self.start(claim, tasks, sender.clone());
@@ -141,8 +184,11 @@ impl Deliverer {
         Ok(count)
     }
 
-    /// Free places, within the host's own limit.
+    /// Free places, within the host's own limits.
     fn quotas(&self) -> Vec<Quota> {
+        if self.in_flight_bytes.load(Ordering::SeqCst) >= IN_FLIGHT_BYTES_MAX {
+            return Vec::new();
+        }
         let mut free = self.in_flight_max.saturating_sub(self.in_flight.load(Ordering::SeqCst));
         let mut places: Vec<&Place> = self.endpoints.values().collect();
         // The emptiest first: when the host's limit is short, nobody keeps it to himself.
@@ -171,27 +217,32 @@ impl Deliverer {
         tasks: &Tasks,
         sender: mpsc::Sender<Ended>,
     ) {
-        self.take_place(&claim.item.delivery.endpoint);
+        let body_bytes = claim.item.body.len();
+        self.take_place(&claim.item.delivery.endpoint, body_bytes);
         let deliverer = self.clone();
         tasks.spawn(Kind::Attempt, "attempt", async move {
             let event = claim.item.delivery.event;
             let endpoint = claim.item.delivery.endpoint.clone();
-            let result = deliverer.attempt(claim).await;
+            // A quota names a configured endpoint, so there is always a place; a lease without one would end by itself.
+            let Some(place) = deliverer.endpoints.get(&endpoint) else { return };
+            let result = deliverer.attempt(place, claim).await;
             // The recorder outlives every sender.
-            let _ = sender.send(Ended { result, event, endpoint }).await;
+            let _ = sender.send(Ended { result, event, endpoint, body_bytes }).await;
         });
     }
 
-    fn take_place(&self, endpoint: &str) {
+    fn take_place(&self, endpoint: &str, body_bytes: usize) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.in_flight_bytes.fetch_add(body_bytes, Ordering::SeqCst);
         self.metrics.in_flight.inc();
         if let Some(place) = self.endpoints.get(endpoint) {
             place.in_flight.fetch_add(1, Ordering::SeqCst);
         }
     }
 
-    fn free_place(&self, endpoint: &str) {
+    fn free_place(&self, endpoint: &str, body_bytes: usize) {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.in_flight_bytes.fetch_sub(body_bytes, Ordering::SeqCst);
         self.metrics.in_flight.dec();
         if let Some(place) = self.endpoints.get(endpoint) {
             place.in_flight.fetch_sub(1, Ordering::SeqCst);

@@ -40,7 +40,7 @@ pub struct EventLabel {
 pub struct AttemptLabel {
     /// Configured endpoint.
     pub endpoint: String,
-    /// `2xx`, `3xx`, `4xx`, `5xx` or the error class.
+    /// `2xx`, `3xx`, `4xx`, `5xx`, `other` or the error class.
     pub result: &'static str,
 }
 
@@ -100,6 +100,8 @@ pub struct Metrics {
     pub unplanned: Gauge,
     /// Deliveries owed.
     pub pending: Gauge,
+    /// Those of them whose endpoint is not configured. Set at the start: nothing adds to them.
+    pub waiting_unconfigured: Gauge,
     /// Dead letters in the store.
     pub dead_letters: Gauge,
     /// Quarantined bodies in the store.
@@ -134,6 +136,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             unplanned: Gauge::default(),
             pending: Gauge::default(),
+            waiting_unconfigured: Gauge::default(),
             dead_letters: Gauge::default(),
             quarantined: Gauge::default(),
             store_errors: Counter::default(),
@@ -158,6 +161,7 @@ impl Metrics {
         r.register("attempts_in_flight", "Attempts in flight", self.in_flight.clone());
         r.register("events_unplanned", "Events without a plan", self.unplanned.clone());
         r.register("deliveries_pending", "Deliveries owed", self.pending.clone());
+        r.register("deliveries_waiting_unconfigured", "Deliveries owed to endpoints that are not configured, as counted at the start", self.waiting_unconfigured.clone());
         r.register("dead_letters", "Dead letters in the store", self.dead_letters.clone());
         r.register("quarantined", "Quarantined bodies in the store", self.quarantined.clone());
         r.register("store_errors", "Failed calls of the store", self.store_errors.clone());

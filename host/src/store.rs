@@ -16,8 +16,8 @@ use livekit_webhook_core::time::Timestamp;
 
 mod leases;
 
+pub mod limits;
 pub mod memory;
-
 pub mod sqlite;
 
 #[cfg(test)]
@@ -246,7 +246,7 @@ pub struct AttemptResult {
     pub delivery: DeliveryId,
     /// Of its claim.
     pub fence: Fence,
-    /// `None` when no request was made (expired, endpoint gone from the configuration).
+    /// `None` when no request was made (expired, endpoint gone).
     pub attempt: Option<AttemptRecord>,
     /// What follows.
     pub next: Next,
@@ -332,7 +332,7 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps what cannot become an event.
     async fn quarantine(&self, item: Quarantined) -> Result<(), Error>;
 
-    /// Claims up to `limit` events that wait for a plan, oldest first.
+    /// Claims up to `limit` events that wait for a plan, oldest first, within [`limits`].
     async fn claim_unplanned(
         &self,
         now: Timestamp,
@@ -343,7 +343,7 @@ pub trait Store: Send + Sync + 'static {
     /// Writes plans, all in one transaction. One result each, in order.
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error>;
 
-    /// Claims due deliveries, for each endpoint up to its slots, oldest due first.
+    /// Claims due deliveries, for each endpoint up to its slots, oldest due first, within [`limits`].
     async fn claim_due(
         &self,
         now: Timestamp,
@@ -361,8 +361,11 @@ pub trait Store: Send + Sync + 'static {
     /// Gives claims back unused (shutdown).
     async fn release(&self, fences: Vec<Fence>) -> Result<(), Error>;
 
-    /// When the next thing falls due, if anything waits. A hint for the worker's timer.
-    async fn next_due(&self) -> Result<Option<Timestamp>, Error>;
+    /// When the next delivery to one of `endpoints` falls due that is under no lease, ended ones included. A hint.
+    async fn next_due(&self, endpoints: Vec<String>) -> Result<Option<Timestamp>, Error>;
+
+    /// Deliveries owed to each endpoint that any are owed to, by its name.
+    async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error>;
 
     /// One event.
     async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error>;

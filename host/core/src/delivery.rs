@@ -33,7 +33,7 @@ pub enum DeadReason {
     Plugin,
     /// Older than the endpoint's `max_age` before it could be sent.
     Expired,
-    /// The endpoint was disabled or removed.
+    /// The endpoint was disabled, because it answered 410 to another delivery.
     EndpointDisabled,
 }
 

@@ -17,6 +17,16 @@ use toml::Value;
 /// Header of `signing = ["hmac"]` unless named.
 const HMAC_HEADER: &str = "x-webhook-signature";
 
+/// Which way of signing a key is for.
+const BELONGS_TO: [(&str, &str); 6] = [
+    ("secret_file", "standard"),
+    ("secret_env", "standard"),
+    ("secret", "standard"),
+    ("secrets", "standard"),
+    ("livekit", "livekit"),
+    ("hmac", "hmac"),
+];
+
 /// What is needed beside the section itself.
 pub struct Context<'a> {
     pub folder: &'a Path,
@@ -162,14 +172,26 @@ fn signing(section: &mut Section, context: &Context<'_>) -> Option<Vec<Signing>>
                 None
             }
         };
-        signing.push(made?);
+        signing.push(made);
     }
-    Some(signing)
+    for (key, way) in BELONGS_TO {
+        if ways.iter().all(|named| named != way) && section.value(key).is_some() {
+            section.problem(key, format_args!("is not used: signing does not name {way:?}"));
+        }
+    }
+    signing.into_iter().collect()
 }
 
 /// `secret_file` and its like on the endpoint, or `secrets = [{…}, {…}]` while one replaces another.
 fn standard(section: &mut Section, context: &Context<'_>) -> Option<Signing> {
     let mut rotating = section.sections("secrets");
+    if !rotating.is_empty() {
+        for key in ["secret_file", "secret_env", "secret"] {
+            if section.value(key).is_some() {
+                section.problem(key, "give either it or secrets, which holds all of them");
+            }
+        }
+    }
     let found: Vec<Option<StandardSecret>> = if rotating.is_empty() {
         vec![standard_secret(section, context)]
     } else {

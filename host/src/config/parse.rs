@@ -1,12 +1,11 @@
 //! The document's sections to [`Config`], each in a function of its own.
 
 use super::endpoint::{self, Context, integer, name};
+use super::plugin::plugins;
 use super::reader::{Problem, Problems, Section};
 use super::secret::{self, Environment};
 use super::{Config, Deliver, Ingest, Key, Plugin, Source, Store};
 use crate::ingest::{OnUnverified, Options};
-use crate::plugin::limits::Limits;
-use crate::plugin::registry::OnError;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::address_policy::{ALLOWED_MAX, AddressPolicy};
 use livekit_webhook_core::endpoint::{Endpoint, PlainHttp};
@@ -35,6 +34,15 @@ pub fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Con
             return Err(vec![Problem { key: String::new(), text }]);
         }
     };
+    parse_table(members, folder, environment)
+}
+
+/// The same for what has been read as TOML.
+pub fn parse_table(
+    members: toml::Table,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Config, Vec<Problem>> {
     let problems = Problems::default();
     let mut root = Section::root(members, &problems);
     let ingest = ingest(root.section("ingest"));
@@ -58,9 +66,9 @@ pub fn parse(text: &str, folder: &Path, environment: &Environment) -> Result<Con
 }
 
 /// A section with a name that others refer to, even when something else in it is wrong.
-struct Named<T> {
-    name: Option<String>,
-    found: Option<T>,
+pub struct Named<T> {
+    pub name: Option<String>,
+    pub found: Option<T>,
 }
 
 fn ingest(mut section: Section) -> Ingest {
@@ -145,11 +153,13 @@ fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<
     too_many(root, "source", &mut sections);
     let mut names = HashSet::new();
     let mut owners: HashMap<String, String> = HashMap::new();
+    // One ring for all sources, as the host makes one: it knows its own limits.
+    let mut ring = KeyRing::new();
     let mut found = Vec::new();
     for mut section in sections {
         let name = name(&mut section, "name", "prod").map(|name| name.to_string());
         unique(&section, name.as_deref(), &mut names);
-        let keys = keys(&mut section, folder, environment);
+        let keys = keys(&mut section, &mut ring, folder, environment);
         for key in keys.iter().flatten() {
             let owner = name.clone().unwrap_or_default();
             let owner = owners.entry(key.api_key.clone()).or_insert(owner);
@@ -166,7 +176,12 @@ fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<
     found
 }
 
-fn keys(section: &mut Section, folder: &Path, environment: &Environment) -> Option<Vec<Key>> {
+fn keys(
+    section: &mut Section,
+    ring: &mut KeyRing,
+    folder: &Path,
+    environment: &Environment,
+) -> Option<Vec<Key>> {
     let sections = section.sections("keys");
     if sections.is_empty() {
         let text = "is missing, for example keys = [{ api_key = \"APIabc\", secret_file = \"livekit.secret\" }]";
@@ -181,8 +196,6 @@ fn keys(section: &mut Section, folder: &Path, environment: &Environment) -> Opti
         section.finish();
     }
     let keys: Vec<Key> = keys.into_iter().collect::<Option<_>>()?;
-    // The ring knows its own limits.
-    let mut ring = KeyRing::new();
     for (index, key) in keys.iter().enumerate() {
         if let Err(error) = ring.insert(&key.api_key, key.secret.reveal()) {
             section.problem(&format!("keys[{index}]"), error);
@@ -190,68 +203,6 @@ fn keys(section: &mut Section, folder: &Path, environment: &Environment) -> Opti
         }
     }
     Some(keys)
-}
-
-fn plugins(root: &mut Section, folder: &Path) -> Vec<Named<Plugin>> {
-    let mut sections = root.sections("plugin");
-    too_many(root, "plugin", &mut sections);
-    let mut names = HashSet::new();
-    let mut found = Vec::new();
-    for mut section in sections {
-        let name = name(&mut section, "name", "redact").map(|name| name.to_string());
-        unique(&section, name.as_deref(), &mut names);
-        let file = section.required_string("file", "redact.wasm").map(|file| folder.join(file));
-        if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
-            section.problem("file", format_args!("there is no file {}", file.display()));
-        }
-        let config = section.value("config").unwrap_or(toml::Value::Table(toml::Table::new()));
-        let config =
-            serde_json::to_string(&config).map_err(|error| section.problem("config", error)).ok();
-        let on_error = match section.string("on_error").as_deref() {
-            None => None,
-            Some("fail") => Some(OnError::Fail),
-            Some("pass") => Some(OnError::Pass),
-            Some("drop") => Some(OnError::Drop),
-            Some(_) => {
-                section.problem("on_error", "expected \"fail\", \"pass\" or \"drop\"");
-                None
-            }
-        };
-        let limits = limits(&mut section);
-        let plugin = (|| {
-            let (name, file, config) = (name.clone()?, file?, config?);
-            Some(Plugin { name, file, config, on_error, limits: limits? })
-        })();
-        section.finish();
-        found.push(Named { name, found: plugin });
-    }
-    found
-}
-
-fn limits(section: &mut Section) -> Option<Limits> {
-    let mut limits = Limits::default();
-    let given = match section.value("limits") {
-        None => return Some(limits),
-        Some(toml::Value::Table(given)) => given,
-        Some(_) => {
-            section
-                .problem("limits", "expected a table, for example limits = { cpu_pure_ms = 100 }");
-            return None;
-        }
-    };
-    let mut right = true;
-    for (name, value) in given {
-        let value = value.as_integer().and_then(|value| u64::try_from(value).ok());
-        let set = match value {
-            Some(value) => limits.set(&name, value).map_err(|error| error.to_string()),
-            None => Err("expected a whole number".to_owned()),
-        };
-        if let Err(text) = set {
-            section.problem(&format!("limits.{name}"), text);
-            right = false;
-        }
-    }
-    right.then_some(limits)
 }
 
 fn endpoints(root: &mut Section, context: &Context<'_>) -> Vec<Named<Endpoint>> {
@@ -311,13 +262,15 @@ fn refers<T>(section: &Section, key: &str, name: &str, named: &[Named<T>]) {
     }
 }
 
-fn unique(section: &Section, name: Option<&str>, names: &mut HashSet<String>) {
+/// Notes a name that another section of the same kind has.
+pub fn unique(section: &Section, name: Option<&str>, names: &mut HashSet<String>) {
     if let Some(name) = name.filter(|name| !names.insert((*name).to_owned())) {
         section.problem("name", format_args!("{name:?} stands twice"));
     }
 }
 
-fn too_many(root: &Section, key: &'static str, sections: &mut Vec<Section>) {
+/// Notes sections over the limit and leaves them out.
+pub fn too_many(root: &Section, key: &'static str, sections: &mut Vec<Section>) {
     if sections.len() > SECTIONS_MAX {
         root.problem(key, format_args!("at most {SECTIONS_MAX} are allowed"));
         sections.truncate(SECTIONS_MAX);

@@ -87,11 +87,9 @@ pub fn take(section: &mut Section, folder: &Path, environment: &Environment) -> 
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(format!("{} has {bytes} bytes, at most {FILE_BYTES_MAX}", path.display()));
-    }
-    let mut secret = std::fs::read(path).map_err(unreadable)?;
+    let secret = super::read_bounded(path, FILE_BYTES_MAX).map_err(unreadable)?;
+    let mut secret =
+        secret.ok_or_else(|| format!("{} is over {FILE_BYTES_MAX} bytes", path.display()))?;
     if secret.last() == Some(&b'\n') {
         secret.pop();
         if secret.last() == Some(&b'\r') {

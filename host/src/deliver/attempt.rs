@@ -26,7 +26,7 @@ const WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
 
 impl Deliverer {
     /// Makes one attempt, or none when there is nothing to be gained by one.
-    pub(super) async fn attempt(&self, claim: Claim<DueDelivery>) -> AttemptResult {
+    pub(super) async fn attempt(&self, place: &Place, claim: Claim<DueDelivery>) -> AttemptResult {
         let due = claim.item;
         let dead = |reason, note: &str| AttemptResult {
             delivery: due.delivery.id,
@@ -34,9 +34,6 @@ impl Deliverer {
             attempt: None,
             next: Next::Dead(reason),
             note: Some(note.to_owned()),
-        };
-        let Some(place) = self.endpoints.get(&due.delivery.endpoint) else {
-            return dead(DeadReason::EndpointDisabled, "the endpoint is no longer configured");
         };
         if place.gone.load(Ordering::SeqCst) {
             return dead(DeadReason::EndpointDisabled, "the endpoint answered 410 before");
@@ -159,7 +156,8 @@ fn result_label(outcome: &Outcome) -> &'static str {
         Outcome::Answered { status: 200..=299, .. } => "2xx",
         Outcome::Answered { status: 300..=399, .. } => "3xx",
         Outcome::Answered { status: 400..=499, .. } => "4xx",
-        Outcome::Answered { .. } => "5xx",
+        Outcome::Answered { status: 500..=599, .. } => "5xx",
+        Outcome::Answered { .. } => "other",
         Outcome::Failed(class) => class.as_str(),
     }
 }

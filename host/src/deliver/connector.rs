@@ -133,7 +133,7 @@ impl Connector {
     }
 
     async fn open(&self, url: &EndpointUrl, addresses: &[IpAddr]) -> Result<Stream, Refused> {
-        let tcp = self.dial(url, addresses).await?;
+        let tcp = self.dial(url, addresses, CONNECT_TIMEOUT).await?;
         if !url.is_https() {
             return Ok(Stream { io: Io::Plain(TokioIo::new(tcp)), h2: false });
         }
@@ -151,12 +151,26 @@ impl Connector {
         Ok(Stream { io: Io::Tls(Box::new(TokioIo::new(stream))), h2 })
     }
 
-    /// The first address that takes a connection.
-    async fn dial(&self, url: &EndpointUrl, addresses: &[IpAddr]) -> Result<TcpStream, Refused> {
+    /// The first address that takes a connection. Each but the last has half of the time that is left of `limit`: one
+    /// that swallows packets, as a broken IPv6 route does, must not hide a good one behind it.
+    async fn dial(
+        &self,
+        url: &EndpointUrl,
+        addresses: &[IpAddr],
+        limit: Duration,
+    ) -> Result<TcpStream, Refused> {
         let mut last = Refused::Address(Refusal::NoAddress);
-        for address in addresses {
+        let mut left = limit;
+        for (index, address) in addresses.iter().enumerate() {
             let address = SocketAddr::new(*address, url.port());
-            let connected = TcpStream::connect(address).await.and_then(|tcp| {
+            let share = if index + 1 == addresses.len() { left } else { left / 2 };
+            left -= share;
+            let Ok(connected) = tokio::time::timeout(share, TcpStream::connect(address)).await
+            else {
+                last = Refused::Slow;
+                continue;
+            };
+            let connected = connected.and_then(|tcp| {
                 tcp.set_nodelay(true)?;
                 let peer = tcp.peer_addr()?;
                 Ok((tcp, peer))
@@ -248,3 +262,6 @@ impl Write for Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,10 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept for one endpoint.
 const POOL_IDLE_MAX: usize = 32;
 
+/// How often an HTTP/2 connection with requests on it is asked whether it lives, and how long it may take to say so.
+/// Without it, a peer that vanished would be sent every attempt until the kernel gives the connection up.
+const H2_PING: Duration = Duration::from_secs(5);
+
 /// One client for all endpoints: connections are reused, and every new one goes through the address policy.
 pub struct HyperTransport {
     client: Client<Connector, Full<Bytes>>,
@@ -41,6 +45,8 @@ impl HyperTransport {
             .http1_max_headers(RESPONSE_HEADERS_MAX)
             .http1_max_buf_size(RESPONSE_HEAD_BYTES_MAX)
             .http2_max_header_list_size(RESPONSE_HEAD_BYTES_MAX as u32)
+            .http2_keep_alive_interval(H2_PING)
+            .http2_keep_alive_timeout(H2_PING)
             .build(connector);
         Self { client }
     }
@@ -121,3 +127,6 @@ fn causes<'e>(
         Some(error)
     })
 }
+
+#[cfg(test)]
+mod tests;

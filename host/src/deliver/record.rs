@@ -2,7 +2,7 @@
 
 use super::{Deliverer, Ended, STORE_PAUSE};
 use crate::metrics::DeadLabel;
-use crate::store::{AttemptResult, Recorded};
+use crate::store::{AttemptResult, Error, Recorded};
 use livekit_webhook_core::delivery::Next;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -10,8 +10,9 @@ use tracing::{error, info, warn};
 
 /// Results written in one transaction.
 const BATCH_MAX: usize = 512;
-/// How often a batch is tried before its leases are left to end. Its deliveries are then attempted again.
-const TRIES_MAX: u32 = 50;
+/// How often a batch is tried that the store calls damage. Then its leases are left to end, and its deliveries are
+/// attempted again.
+const TRIES_MAX: u32 = 5;
 
 impl Deliverer {
     /// Records until every sender is gone.
@@ -20,7 +21,7 @@ impl Deliverer {
         while ended.recv_many(&mut batch, BATCH_MAX).await > 0 {
             self.write(&batch).await;
             for ended in batch.drain(..) {
-                self.free_place(&ended.endpoint);
+                self.free_place(&ended.endpoint, ended.body_bytes);
             }
             self.bell.ring();
         }
@@ -28,7 +29,8 @@ impl Deliverer {
 
     async fn write(&self, batch: &[Ended]) {
         let results: Vec<AttemptResult> = batch.iter().map(|ended| ended.result.clone()).collect();
-        for _ in 0..TRIES_MAX {
+        let mut failures = 0;
+        while failures < TRIES_MAX {
             let now = self.clock.now();
             match self.store.record_attempts(now, results.clone()).await {
                 Ok(recorded) => {
@@ -37,6 +39,13 @@ impl Deliverer {
                 Err(error) => {
                     self.metrics.store_errors.inc();
                     warn!(error = &error as &dyn std::error::Error, "results wait for the store");
+                    failures += match error {
+                        // Giving up would send again what was delivered. Waiting is bounded by the places that these
+                        // results hold: without them the worker claims nothing more. Shutdown closes the store.
+                        Error::Unavailable(_) | Error::Full => 0,
+                        Error::Closed => TRIES_MAX,
+                        _ => 1,
+                    };
                     tokio::time::sleep(STORE_PAUSE).await;
                 }
             }
@@ -45,7 +54,7 @@ impl Deliverer {
     }
 
     fn tell(&self, ended: &Ended, recorded: Recorded) {
-        let Ended { result, event: event_id, endpoint } = ended;
+        let Ended { result, event: event_id, endpoint, .. } = ended;
         let delivery_id = result.delivery;
         if recorded == Recorded::Stale {
             warn!(%event_id, %delivery_id, endpoint, "the result came too late, another worker has it");

@@ -1,1 +1,211 @@
+//! The stage over the memory store and a scripted transport. Time is tokio's, paused: it moves when nothing else can.
+
+mod limits;
+mod outcomes;
+mod trouble;
+
+use super::transport::{Answered, Failure, Outgoing};
 use super::*;
+use crate::store::StoredDelivery;
+use crate::store::conformance::{START, delivery, later, planned, stored};
+use crate::store::memory::MemoryStore;
+use crate::tasks::{Stopper, stop};
+use async_trait::async_trait;
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use livekit_webhook_core::attempt::ErrorClass;
+use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::endpoint::{EndpointUrl, Name, PlainHttp};
+use livekit_webhook_core::retry::Schedule;
+use livekit_webhook_core::time::Timestamp;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// How long a condition may take, in paused seconds.
+const PATIENCE_S: u32 = 3_600;
+
+/// The paused clock, from [`START`] on. Counts how often it is looked at: a spinning worker looks without end.
+struct PausedClock {
+    began: Instant,
+    looks: AtomicUsize,
+}
+
+/// What the transport does with one request.
+enum Act {
+    Status(u16),
+    /// A status and `Retry-After`.
+    Later(u16, &'static str),
+    Fail(ErrorClass),
+    /// 200, when the gate lets it through.
+    Hold,
+}
+
+/// A transport that plays what it was told, by host; 200 when nothing is left.
+struct Script {
+    acts: Mutex<HashMap<String, VecDeque<Act>>>,
+    sent: Mutex<Vec<(Timestamp, Outgoing)>>,
+    active: Mutex<HashMap<String, usize>>,
+    gate: Semaphore,
+    clock: Arc<PausedClock>,
+}
+
+struct Stage {
+    deliverer: Arc<Deliverer>,
+    store: Arc<MemoryStore>,
+    script: Arc<Script>,
+    clock: Arc<PausedClock>,
+    tasks: Tasks,
+    stopper: Stopper,
+}
+
+impl Clock for PausedClock {
+    fn now(&self) -> Timestamp {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        later(i64::try_from(self.began.elapsed().as_millis()).unwrap())
+    }
+}
+
+#[async_trait]
+impl Transport for Script {
+    async fn send(&self, outgoing: Outgoing) -> Result<Answered, Failure> {
+        let host = outgoing.url.host().unwrap().to_owned();
+        let act = self.acts.lock().unwrap().get_mut(&host).and_then(VecDeque::pop_front);
+        self.sent.lock().unwrap().push((self.clock.now(), outgoing));
+        let mut headers = HeaderMap::new();
+        let status = match act.unwrap_or(Act::Status(200)) {
+            Act::Status(status) => status,
+            Act::Later(status, wait) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static(wait));
+                status
+            }
+            Act::Fail(class) => return Err(Failure { class, text: "as told".to_owned() }),
+            Act::Hold => {
+                *self.active.lock().unwrap().entry(host.clone()).or_default() += 1;
+                self.gate.acquire().await.unwrap().forget();
+                *self.active.lock().unwrap().get_mut(&host).unwrap() -= 1;
+                200
+            }
+        };
+        let body_start = Bytes::from_static(b"thanks");
+        let address = Some("192.0.2.7:443".parse().unwrap());
+        Ok(Answered { status, headers, body_start, address })
+    }
+}
+
+fn endpoint(name: &str) -> Endpoint {
+    let url = format!("https://{name}.example.com/livekit?team=blue");
+    let url = EndpointUrl::parse(&url, PlainHttp::Refused).unwrap();
+    Endpoint::new(Name::parse(name).unwrap(), url)
+}
+
+/// `name`, with waits of these seconds before its attempts.
+fn with_retry(name: &str, steps_s: &[i64], max_age_s: Option<i64>) -> Endpoint {
+    let mut endpoint = endpoint(name);
+    let steps = steps_s.iter().map(|step| step * 1_000).collect();
+    endpoint.policy.schedule = Schedule::new(steps, max_age_s.map(|age| age * 1_000)).unwrap();
+    endpoint
+}
+
+fn stage(endpoints: Vec<Endpoint>) -> Stage {
+    stage_over(Arc::new(MemoryStore::new(3_600_000)), endpoints, 512)
+}
+
+/// A stage that does not run yet.
+fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: usize) -> Stage {
+    let clock = Arc::new(PausedClock { began: Instant::now(), looks: AtomicUsize::new(0) });
+    let script = Arc::new(Script {
+        acts: Mutex::default(),
+        sent: Mutex::default(),
+        active: Mutex::default(),
+        gate: Semaphore::new(0),
+        clock: clock.clone(),
+    });
+    let named = |endpoint: Endpoint| (endpoint.name.to_string(), Place::new(endpoint));
+    let deliverer = Arc::new(Deliverer {
+        endpoints: endpoints.into_iter().map(named).collect(),
+        in_flight_max,
+        store: store.clone(),
+        transport: script.clone(),
+        clock: clock.clone(),
+        entropy: Arc::new(Entropy::seeded(7)),
+        bell: Bell::new(),
+        metrics: Arc::new(Metrics::new()),
+        in_flight: AtomicUsize::new(0),
+        in_flight_bytes: AtomicUsize::new(0),
+    });
+    let (stopper, _) = stop();
+    Stage { deliverer, store, script, clock, tasks: Tasks::new(), stopper }
+}
+
+// === impl Stage ===
+
+impl Stage {
+    fn run(&mut self) {
+        let (stopper, stop) = stop();
+        self.stopper = stopper;
+        let run = self.deliverer.clone().run(self.tasks.clone(), stop);
+        self.tasks.spawn(Kind::Worker, "deliver", run);
+    }
+
+    fn told(&self, endpoint: &str, acts: Vec<Act>) {
+        let host = format!("{endpoint}.example.com");
+        self.script.acts.lock().unwrap().entry(host).or_default().extend(acts);
+    }
+
+    /// Owes delivery `number` to `endpoint`, due `due_ms` after the start.
+    async fn owe(&self, number: u32, endpoint: &str, due_ms: i64) {
+        let due_at = later(due_ms);
+        let new = crate::store::NewDelivery { due_at, ..delivery(number, endpoint) };
+        planned(&*self.store, number, vec![new]).await;
+        self.deliverer.bell.ring();
+    }
+
+    async fn delivery(&self, number: u32) -> StoredDelivery {
+        stored(&*self.store, delivery(number, "").id).await
+    }
+
+    async fn until_state(&self, number: u32, state: State) {
+        for _ in 0..PATIENCE_S {
+            if self.delivery(number).await.state == state {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("{number} is {:?}, not {state:?}", self.delivery(number).await.state);
+    }
+
+    /// Until what is recorded has given its place back.
+    async fn settled(&self) {
+        self.until("idle", || self.deliverer.in_flight.load(Ordering::SeqCst) == 0).await;
+    }
+
+    async fn until(&self, what: &str, come: impl Fn() -> bool) {
+        for _ in 0..PATIENCE_S {
+            if come() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never: {what}");
+    }
+
+    /// When each request to `endpoint` left, in milliseconds after the start.
+    fn sent_ms(&self, endpoint: &str) -> Vec<i64> {
+        let host = format!("{endpoint}.example.com");
+        let sent = self.script.sent.lock().unwrap();
+        let ours = sent.iter().filter(|(_, outgoing)| outgoing.url.host() == Some(&host));
+        ours.map(|(at, _)| at.millis_since(START)).collect()
+    }
+
+    fn last_sent(&self) -> Outgoing {
+        self.script.sent.lock().unwrap().last().unwrap().1.clone()
+    }
+
+    fn active(&self, endpoint: &str) -> usize {
+        let host = format!("{endpoint}.example.com");
+        self.script.active.lock().unwrap().get(&host).copied().unwrap_or(0)
+    }
+}

@@ -13,7 +13,7 @@ pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 pub const RESPONSE_BYTES_KEPT: usize = 16 * 1024;
 /// Most header fields of a response.
 pub const RESPONSE_HEADERS_MAX: usize = 100;
-/// Most bytes of a response's head.
+/// Bytes of a response's head from which on no more is read of it: one read of as many again may have come in one go.
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// A POST that is ready to go.

@@ -34,7 +34,7 @@ pub(crate) fn component(name: &str) -> Bytes {
     }
 }
 
-fn generous() -> Limits {
+pub(crate) fn generous() -> Limits {
     let limits = Limits::default();
     let limits = limits.with(limits::CPU_PURE_MS, limits::CPU_PURE_MS.cap).unwrap();
     let limits = limits.with(limits::CPU_INIT_MS, limits::CPU_INIT_MS.cap).unwrap();

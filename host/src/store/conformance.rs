@@ -52,6 +52,8 @@ fn stories(store: &dyn Store) -> Vec<Story<'_>> {
         claim::due_by_quota_in_order,
         claim::a_claim_steps_over_the_leased,
         claim::next_due_follows,
+        claim::bodies_of_one_claim_have_a_limit,
+        reads::pending_by_endpoint,
         record::a_plan_is_whole,
         record::plan_again,
         record::a_stale_plan_changes_nothing,

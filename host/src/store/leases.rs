@@ -90,12 +90,6 @@ impl<K: Copy + Eq + Hash> Leases<K> {
         }
     }
 
-    /// When the first of the leases ends. A settled one ends with its write, which rings by itself.
-    pub fn next_expiry(&self) -> Option<Timestamp> {
-        let open = self.by_key.values().filter(|lease| !lease.is_settled);
-        open.map(|lease| lease.expires_at).min()
-    }
-
     /// Whether there is a lease on it, expired or not.
     pub fn has(&self, key: K) -> bool {
         self.by_key.contains_key(&key)

@@ -1,8 +1,9 @@
 //! The store in memory, for unit tests and the simulation.
 //!
 //! The same answers as the other adapters, nothing kept past the process. It can be told to fail: [`MemoryStore::fail_next`]
-//! refuses the next writes before they happen, [`MemoryStore::lose_next_answers`] does them and then says that it could
-//! not, which is what a lost connection looks like.
+//! refuses the next writes before they happen, [`MemoryStore::fill_next`] because the queue is full,
+//! [`MemoryStore::hang_next`] never answers them, and [`MemoryStore::lose_next_answers`] does them and then says that it
+//! could not, which is what a lost connection looks like.
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, DeliveryFilter, Depth, DueDelivery, Error,
@@ -47,6 +48,16 @@ impl MemoryStore {
         self.tables().failures = count;
     }
 
+    /// The next `count` writes answer [`Error::Full`] and change nothing.
+    pub fn fill_next(&self, count: u32) {
+        self.tables().full = count;
+    }
+
+    /// The next `count` writes never answer and change nothing.
+    pub fn hang_next(&self, count: u32) {
+        self.tables().hangs = count;
+    }
+
     /// The next `count` writes are done, and answer [`Error::Unavailable`] all the same.
     pub fn lose_next_answers(&self, count: u32) {
         self.tables().lost_answers = count;
@@ -61,8 +72,15 @@ impl MemoryStore {
         if tables.is_closed { Err(Error::Closed) } else { Ok(tables) }
     }
 
-    fn write<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> Result<T, Error> {
+    async fn write<T>(&self, change: impl FnOnce(&mut Tables) -> T + Send) -> Result<T, Error> {
+        let hangs = take_one(&mut self.open()?.hangs);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let mut tables = self.open()?;
+        if take_one(&mut tables.full) {
+            return Err(Error::Full);
+        }
         if take_one(&mut tables.failures) {
             return Err(Error::Unavailable(Injected.into()));
         }
@@ -95,13 +113,14 @@ fn fits(filter: &DeliveryFilter, delivery: &StoredDelivery) -> bool {
 #[async_trait]
 impl Store for MemoryStore {
     async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
-        self.write(|tables| tables.append(event, self.dedupe_window_ms))
+        self.write(|tables| tables.append(event, self.dedupe_window_ms)).await
     }
 
     async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
         self.write(|tables| {
             tables.quarantine.insert(item.id, item);
         })
+        .await
     }
 
     async fn claim_unplanned(
@@ -114,7 +133,10 @@ impl Store for MemoryStore {
     }
 
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
-        self.write(|tables| plans.into_iter().map(|plan| tables.record_plan(now, plan)).collect())
+        let record = |tables: &mut Tables| {
+            plans.into_iter().map(|plan| tables.record_plan(now, plan)).collect()
+        };
+        self.write(record).await
     }
 
     async fn claim_due(
@@ -134,6 +156,7 @@ impl Store for MemoryStore {
         self.write(|tables| {
             results.into_iter().map(|result| tables.record_attempt(now, result)).collect()
         })
+        .await
     }
 
     async fn release(&self, fences: Vec<Fence>) -> Result<(), Error> {
@@ -145,8 +168,12 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
-        Ok(self.open()?.next_due())
+    async fn next_due(&self, endpoints: Vec<String>) -> Result<Option<Timestamp>, Error> {
+        Ok(self.open()?.next_due(&endpoints))
+    }
+
+    async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error> {
+        Ok(self.open()?.pending_by_endpoint())
     }
 
     async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error> {

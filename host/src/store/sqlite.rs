@@ -271,9 +271,13 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+    async fn next_due(&self, endpoints: Vec<String>) -> Result<Option<Timestamp>, Error> {
         let shared = Arc::clone(&self.shared);
-        self.read(move |conn| claim::next_due(conn, &shared)).await
+        self.read(move |conn| claim::next_due(conn, &shared, &endpoints)).await
+    }
+
+    async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error> {
+        self.read(|conn| read::pending_by_endpoint(conn)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error> {

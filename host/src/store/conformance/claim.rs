@@ -1,6 +1,7 @@
 //! Who gets what, and until when.
 
 use super::*;
+use crate::store::limits::CLAIM_BYTES_MAX;
 
 fn ids(claims: &[Claim<DueDelivery>]) -> Vec<DeliveryId> {
     claims.iter().map(|claim| claim.item.delivery.id).collect()
@@ -99,21 +100,57 @@ pub async fn a_claim_steps_over_the_leased(store: &dyn Store) {
 }
 
 pub async fn next_due_follows(store: &dyn Store) {
-    assert_eq!(store.next_due().await.unwrap(), None);
-    store.append(event(7)).await.unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(event(7).received_at));
-    let claim = store.claim_unplanned(later(10), LEASE_MS, 1).await.unwrap().remove(0);
-    // Held until the lease ends, so nothing falls due earlier.
-    assert_eq!(store.next_due().await.unwrap(), Some(later(10 + LEASE_MS)));
+    let next_due = async |names: &[&str]| {
+        let names = names.iter().map(ToString::to_string).collect();
+        store.next_due(names).await.unwrap()
+    };
+    assert_eq!(next_due(&["a", "b"]).await, None);
     let deliveries = vec![
         NewDelivery { due_at: later(500), ..delivery(1, "a") },
         NewDelivery { due_at: later(400), ..delivery(2, "b") },
+        NewDelivery { due_at: later(300), ..delivery(3, "full") },
     ];
-    store.record_plans(later(11), vec![plan(&claim, deliveries)]).await.unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(later(400)));
+    planned(store, 7, deliveries).await;
+    // An event that waits for its plan is nobody's delivery yet.
+    store.append(event(8)).await.unwrap();
+    assert_eq!(next_due(&["a", "b"]).await, Some(later(400)));
+    assert_eq!(next_due(&["a"]).await, Some(later(500)));
+    assert_eq!(next_due(&["unknown"]).await, None);
+    assert_eq!(next_due(&[]).await, None);
     let claims = claim_due(store, later(400), "b", 1).await;
-    assert_eq!(store.next_due().await.unwrap(), Some(later(500)));
+    assert_eq!(next_due(&["a", "b"]).await, Some(later(500)));
     let retry = result(&claims[0], 500, Next::RetryAt(later(450)));
     record(store, later(401), retry).await;
-    assert_eq!(store.next_due().await.unwrap(), Some(later(450)));
+    assert_eq!(next_due(&["a", "b"]).await, Some(later(450)));
+}
+
+pub async fn bodies_of_one_claim_have_a_limit(store: &dyn Store) {
+    let large = |number, bytes| {
+        let body = Bytes::from(vec![b' '; bytes]);
+        NewEvent { body_sha256: [number as u8; 32], body, ..event(number) }
+    };
+    let half = CLAIM_BYTES_MAX / 2;
+    for (number, bytes) in [(1, half), (2, half), (3, 1), (4, CLAIM_BYTES_MAX + 1), (5, 0)] {
+        store.append(large(number, bytes)).await.unwrap();
+    }
+    let mut plans = Vec::new();
+    // What fits, in order; one that alone is too large comes alone. Nothing cut off is left under a lease.
+    for count in [2, 1, 1, 1] {
+        let claims = store.claim_unplanned(later(60_000), LEASE_MS, 9).await.unwrap();
+        assert_eq!(claims.len(), count, "after {} events", plans.len());
+        for claim in &claims {
+            let number = plans.len() as u32 + 1;
+            assert_eq!(claim.item.event.id, event(number).id);
+            let endpoint = if number % 2 == 1 { "a" } else { "b" };
+            plans.push(plan(claim, vec![delivery(number, endpoint)]));
+        }
+    }
+    store.record_plans(START, plans).await.unwrap();
+    for expect in [vec![1, 3, 5], vec![2], vec![4]] {
+        let expect: Vec<_> = expect.into_iter().map(|number| delivery(number, "a").id).collect();
+        let quota = |endpoint: &str| Quota { endpoint: endpoint.to_owned(), slots: 9 };
+        let quotas = vec![quota("a"), quota("b")];
+        let claims = store.claim_due(START, LEASE_MS, quotas).await.unwrap();
+        assert_eq!(ids(&claims)[..], expect[..]);
+    }
 }

@@ -79,3 +79,14 @@ pub async fn closed(store: &dyn Store) {
     assert!(matches!(store.depth().await, Err(Error::Closed)));
     store.close().await.unwrap();
 }
+
+pub async fn pending_by_endpoint(store: &dyn Store) {
+    assert_eq!(store.pending_by_endpoint().await.unwrap(), []);
+    let dead = NewDelivery { state: State::Dead(DeadReason::Plugin), ..delivery(3, "a") };
+    planned(store, 1, vec![delivery(1, "b"), delivery(2, "a"), dead, delivery(4, "b")]).await;
+    let found = store.pending_by_endpoint().await.unwrap();
+    assert_eq!(found, [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    let claims = claim_due(store, later(0), "a", 1).await;
+    record(store, later(0), result(&claims[0], 200, Next::Delivered)).await;
+    assert_eq!(store.pending_by_endpoint().await.unwrap(), [("b".to_owned(), 2)]);
+}

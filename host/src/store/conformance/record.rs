@@ -119,7 +119,7 @@ pub async fn dead(store: &dyn Store) {
     assert_eq!(record(store, later(1), result(&claim, 500, DEAD)).await, Recorded::Done);
     assert_eq!(stored(store, delivery(1, "a").id).await.state, State::Dead(DeadReason::Exhausted));
     assert_eq!(claim_due(store, later(99_999), "a", 1).await, []);
-    assert_eq!(store.next_due().await.unwrap(), None);
+    assert_eq!(store.next_due(vec!["a".to_owned()]).await.unwrap(), None);
     // No attempt after dead: the fence is used.
     let again = result(&claim, 200, Next::Delivered);
     assert_eq!(record(store, later(2), again).await, Recorded::Stale);

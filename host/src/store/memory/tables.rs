@@ -1,6 +1,7 @@
 //! The rows, and what each call does to them.
 
 use crate::store::leases::Leases;
+use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::{
     Appended, AttemptRecord, AttemptResult, Claim, Depth, DueDelivery, Fence, NewEvent, Plan,
     PlanNext, PlanState, Quarantined, Quota, Recorded, StoredDelivery, StoredEvent,
@@ -10,9 +11,6 @@ use livekit_webhook_core::delivery::{Next, State};
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
 use std::collections::BTreeMap;
-
-/// Most events or deliveries of one claim.
-const CLAIM_MAX: usize = 1_024;
 
 #[derive(Debug, Default)]
 pub struct Tables {
@@ -24,6 +22,8 @@ pub struct Tables {
     pub last_fence: u64,
     pub is_closed: bool,
     pub failures: u32,
+    pub full: u32,
+    pub hangs: u32,
     pub lost_answers: u32,
 }
 
@@ -87,11 +87,15 @@ impl Tables {
         waiting.sort_unstable();
         waiting.truncate(limit.min(CLAIM_MAX));
         let mut claims = Vec::new();
+        let mut bytes = ClaimBytes::default();
         for (_, id) in waiting {
+            let Some(item) = self.events.get(&id).map(|row| row.stored.clone()) else { continue };
+            if !bytes.fits(item.event.body.len()) {
+                break;
+            }
             let fence = self.next_fence();
             self.event_leases.claim(id, fence, now.plus_millis(lease_ms));
-            claims
-                .extend(self.events.get(&id).map(|row| Claim { fence, item: row.stored.clone() }));
+            claims.push(Claim { fence, item });
         }
         claims
     }
@@ -142,6 +146,7 @@ impl Tables {
         quotas: &[Quota],
     ) -> Vec<Claim<DueDelivery>> {
         let mut claims = Vec::new();
+        let mut bytes = ClaimBytes::default();
         for quota in quotas {
             let mut due: Vec<_> = self
                 .deliveries
@@ -155,9 +160,13 @@ impl Tables {
             due.sort_unstable();
             due.truncate(quota.slots.min(CLAIM_MAX - claims.len()));
             for (_, id) in due {
+                let Some(item) = self.due(id) else { continue };
+                if !bytes.fits(item.body.len()) {
+                    return claims;
+                }
                 let fence = self.next_fence();
                 self.delivery_leases.claim(id, fence, now.plus_millis(lease_ms));
-                claims.extend(self.due(id).map(|item| Claim { fence, item }));
+                claims.push(Claim { fence, item });
             }
         }
         claims
@@ -195,23 +204,22 @@ impl Tables {
         Recorded::Done
     }
 
-    pub fn next_due(&self) -> Option<Timestamp> {
-        let events = self
-            .events
-            .iter()
-            .filter(|(id, row)| {
-                row.stored.plan == PlanState::Unplanned && !self.event_leases.has(**id)
-            })
-            .map(|(_, row)| row.plan_at);
-        let deliveries = self
-            .deliveries
-            .iter()
-            .filter(|(id, row)| {
-                row.stored.state == State::Pending && !self.delivery_leases.has(**id)
-            })
-            .map(|(_, row)| row.stored.due_at);
-        let leases = [self.event_leases.next_expiry(), self.delivery_leases.next_expiry()];
-        events.chain(deliveries).chain(leases.into_iter().flatten()).min()
+    pub fn next_due(&self, endpoints: &[String]) -> Option<Timestamp> {
+        let rows = self.deliveries.values().map(|row| &row.stored);
+        rows.filter(|stored| stored.state == State::Pending)
+            .filter(|stored| endpoints.contains(&stored.endpoint))
+            .filter(|stored| !self.delivery_leases.has(stored.id))
+            .map(|stored| stored.due_at)
+            .min()
+    }
+
+    pub fn pending_by_endpoint(&self) -> Vec<(String, u64)> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        let rows = self.deliveries.values().map(|row| &row.stored);
+        for stored in rows.filter(|stored| stored.state == State::Pending) {
+            *counts.entry(&stored.endpoint).or_default() += 1;
+        }
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
     pub fn depth(&self) -> Depth {

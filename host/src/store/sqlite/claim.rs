@@ -5,13 +5,11 @@
 //! The cost is that of the rows returned and of the leases stepped over, whatever the backlog.
 
 use super::{Shared, rows};
+use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::{Claim, DueDelivery, Fence, Quota, StoredEvent};
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
-
-/// Most events or deliveries of one claim.
-pub const CLAIM_MAX: usize = 1_024;
 
 /// The index alone answers it: owed to one endpoint, oldest due first.
 pub const DUE: &str = "SELECT due_at, id FROM deliveries INDEXED BY deliveries_due \
@@ -47,15 +45,13 @@ pub fn unplanned(
             }
         }
     }
-    let result = claimed.iter().map(|(id, fence)| {
+    let result = fill(&claimed, |id| {
         let mut statement = tx.prepare_cached(EVENT_BY_ID.as_str())?;
         let item = statement.query_row([id.to_bytes()], rows::event)?;
-        Ok(Claim { fence: *fence, item })
+        Ok((item.event.body.len(), item))
     });
-    let result: Result<Vec<_>> = result.collect();
-    if result.is_err() {
-        claimed.into_iter().for_each(|(_, fence)| shared.events().release(fence));
-    }
+    let kept = result.as_ref().map_or(0, Vec::len);
+    claimed.into_iter().skip(kept).for_each(|(_, fence)| shared.events().release(fence));
     result
 }
 
@@ -94,16 +90,32 @@ pub fn due(
             }
         }
     }
-    let result = claimed.iter().map(|&(id, fence)| {
+    let result = fill(&claimed, |id| {
         let mut statement = tx.prepare_cached(DUE_BY_ID.as_str())?;
         let item = statement.query_row([id.to_bytes()], due_delivery)?;
-        Ok(Claim { fence, item })
+        Ok((item.body.len(), item))
     });
-    let result: Result<Vec<_>> = result.collect();
-    if result.is_err() {
-        claimed.into_iter().for_each(|(_, fence)| shared.deliveries().release(fence));
-    }
+    let kept = result.as_ref().map_or(0, Vec::len);
+    claimed.into_iter().skip(kept).for_each(|(_, fence)| shared.deliveries().release(fence));
     result
+}
+
+/// Reads what was claimed until its bodies are too many for one claim; the rest is for the caller to give back. A body
+/// has to be read to be weighed, so one more than fits is in memory for a moment.
+fn fill<I: Copy, T>(
+    claimed: &[(I, Fence)],
+    read: impl Fn(I) -> Result<(usize, T)>,
+) -> Result<Vec<Claim<T>>> {
+    let mut bytes = ClaimBytes::default();
+    let mut claims = Vec::with_capacity(claimed.len());
+    for &(id, fence) in claimed {
+        let (weight, item) = read(id)?;
+        if !bytes.fits(weight) {
+            break;
+        }
+        claims.push(Claim { fence, item });
+    }
+    Ok(claims)
 }
 
 static EVENT_BY_ID: std::sync::LazyLock<String> =
@@ -126,42 +138,27 @@ fn due_delivery(row: &rusqlite::Row<'_>) -> Result<DueDelivery> {
     })
 }
 
-/// When the first thing falls due that nobody holds, or the first lease ends.
-pub fn next_due(conn: &mut Connection, shared: &Shared) -> Result<Option<Timestamp>> {
-    let tx = conn.transaction()?;
-    let latest = Timestamp::from_millis(i64::MAX);
-    let events = shared.events();
-    let unplanned = first_free(&tx, UNPLANNED, &[latest.as_millis()], |id| {
-        events.has(EventId::from_bytes(id))
-    })?;
-    let mut next = [unplanned, events.next_expiry()].into_iter().flatten().min();
-    drop(events);
-    let endpoints: Vec<i64> = tx
-        .prepare_cached("SELECT id FROM endpoints")?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_>>()?;
-    let deliveries = shared.deliveries();
-    for endpoint in endpoints {
-        let due = first_free(&tx, DUE, &[endpoint, latest.as_millis()], |id| {
-            deliveries.has(DeliveryId::from_bytes(id))
-        })?;
-        next = [next, due].into_iter().flatten().min();
-    }
-    Ok([next, deliveries.next_expiry()].into_iter().flatten().min())
-}
-
-fn first_free(
-    conn: &Connection,
-    sql: &str,
-    values: &[i64],
-    is_held: impl Fn([u8; 16]) -> bool,
+/// When the first delivery to one of `endpoints` falls due that nobody holds.
+pub fn next_due(
+    conn: &mut Connection,
+    shared: &Shared,
+    endpoints: &[String],
 ) -> Result<Option<Timestamp>> {
-    let mut statement = conn.prepare_cached(sql)?;
-    let mut found = statement.query(rusqlite::params_from_iter(values))?;
-    while let Some(row) = found.next()? {
-        if !is_held(row.get(1)?) {
-            return rows::time(row, 0).map(Some);
+    let tx = conn.transaction()?;
+    let leases = shared.deliveries();
+    let mut next = None;
+    for name in endpoints {
+        let mut statement = tx.prepare_cached(ENDPOINT)?;
+        let endpoint: Option<i64> = statement.query_row([name], |row| row.get(0)).optional()?;
+        let Some(endpoint) = endpoint else { continue };
+        let mut statement = tx.prepare_cached(DUE)?;
+        let mut found = statement.query(params![endpoint, i64::MAX])?;
+        while let Some(row) = found.next()? {
+            if !leases.has(DeliveryId::from_bytes(row.get(1)?)) {
+                next = [next, Some(rows::time(row, 0)?)].into_iter().flatten().min();
+                break;
+            }
         }
     }
-    Ok(None)
+    Ok(next)
 }

@@ -34,6 +34,15 @@ pub fn failure(error: Arc<rusqlite::Error>) -> Error {
     }
 }
 
+pub fn pending_by_endpoint(conn: &Connection) -> Result<Vec<(String, u64)>> {
+    let sql = "SELECT n.name, count(*) FROM deliveries d INDEXED BY deliveries_due \
+         JOIN endpoints n ON n.id = d.endpoint WHERE d.status = 0 GROUP BY d.endpoint ORDER BY n.name";
+    let mut statement = conn.prepare_cached(sql)?;
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
+        .collect()
+}
+
 pub fn event(conn: &Connection, id: EventId) -> Result<Option<StoredEvent>> {
     conn.prepare_cached(&format!("{} WHERE e.id = ?1", rows::EVENT))?
         .query_row([id.to_bytes()], rows::event)
