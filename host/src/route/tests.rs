@@ -5,7 +5,7 @@ mod plugins;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::store::conformance::{START, event, later};
+use crate::store::conformance::{event, later};
 use crate::store::memory::MemoryStore;
 use crate::store::{DeliveryFilter, NewEvent, PlanState, StoredDelivery};
 use livekit_webhook_core::delivery::State;

@@ -70,15 +70,14 @@ async fn an_address_that_swallows_packets_does_not_hide_the_next() {
     let deaf = socket.listen(1).unwrap();
     let address = deaf.local_addr().unwrap();
     let mut waiting = Vec::new();
-    let full = loop {
+    loop {
         assert!(waiting.len() < 64, "the backlog has an end");
         let connect = TcpStream::connect(address);
         match tokio::time::timeout(Duration::from_millis(200), connect).await {
             Ok(connected) => waiting.push(connected.unwrap()),
-            Err(_) => break true,
+            Err(_) => break,
         }
-    };
-    assert!(full);
+    }
     let addresses = [address.ip(), "127.0.0.1".parse().unwrap()];
     let limit = Duration::from_secs(2);
     let connector = connector(&["127.0.0.0/8:*"]);
