@@ -17,7 +17,7 @@ use wasmtime::component::InstancePre;
 /// What follows a fault that the guest did not decide itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
-    /// The delivery is a dead letter at once.
+    /// The delivery is a dead letter at once, with the fault in its note.
     Fail,
     /// The event goes on as if the plugin were not there.
     Pass,

@@ -1,7 +1,8 @@
 //! The configuration of a gateway, put together from parts.
 //!
-//! Each part takes the TOML that a story is about as text, so that a story reads like the file a user writes. What every
-//! story needs and none is about is written here: free ports, a store in the folder, permission to dial the doubles.
+//! Each part takes the TOML that a story is about as text, so that a story reads like the file a user writes. What
+//! every story needs and none is about is written here: free ports, a store in the folder, permission to dial the
+//! doubles.
 
 use crate::envoy::root;
 use serde_json::Value;

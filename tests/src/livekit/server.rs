@@ -57,7 +57,8 @@ impl Server {
         let [http, tcp, udp] = [free_port().await?, free_port().await?, free_port().await?];
         let yaml = format!(
             "port: {http}\nbind_addresses: [\"127.0.0.1\"]\n\
-             rtc: {{ tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, node_ip: 127.0.0.1, enable_loopback_candidate: true }}\n\
+             rtc: {{ tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, \
+             node_ip: 127.0.0.1, enable_loopback_candidate: true }}\n\
              keys: {{ {api_key}: {secret} }}\n\
              room: {{ empty_timeout: 2, departure_timeout: 1 }}\n\
              webhook:\n  api_key: {api_key}\n  urls: [\"{webhook_url}\"]\n"
