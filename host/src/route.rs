@@ -149,20 +149,23 @@ impl Router {
                 warn!(event_id = %plan.event, "the plan came too late, another worker has the event");
                 continue;
             }
-            match &plan.next {
+            let deliveries = match &plan.next {
                 PlanNext::Planned { deliveries, note } => {
                     debug!(event_id = %plan.event, deliveries = deliveries.len(), note, "planned");
-                    for delivery in deliveries {
-                        let endpoint = delivery.endpoint.clone();
-                        self.metrics
-                            .planned
-                            .get_or_create(&crate::metrics::EndpointLabel { endpoint })
-                            .inc();
-                    }
+                    deliveries
                 }
-                PlanNext::Again { at, note } => {
-                    warn!(event_id = %plan.event, at_ms = at.as_millis(), note, "planned again later");
+                PlanNext::Again { at, note, deliveries, .. } => {
+                    let at_ms = at.as_millis();
+                    warn!(event_id = %plan.event, at_ms, note, "the rest is planned again later");
+                    deliveries
                 }
+            };
+            for delivery in deliveries {
+                let endpoint = delivery.endpoint.clone();
+                self.metrics
+                    .planned
+                    .get_or_create(&crate::metrics::EndpointLabel { endpoint })
+                    .inc();
             }
         }
     }

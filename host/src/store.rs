@@ -94,6 +94,8 @@ pub struct StoredEvent {
     pub plan: PlanState,
     /// How often planning began and failed.
     pub plan_attempts: u32,
+    /// Endpoints whose part of the plan is decided while the rest is planned again.
+    pub settled: Vec<String>,
     /// Why it was filtered or failed, in words, for the operator.
     pub note: Option<String>,
 }
@@ -164,12 +166,16 @@ pub enum PlanNext {
         /// Why there are none, or what plugins said.
         note: Option<String>,
     },
-    /// Plan again at that time (a plugin asked for it).
+    /// Plan the rest at that time (a plugin asked for it). What is decided is written now.
     Again {
         /// Not before.
         at: Timestamp,
         /// Why.
         note: String,
+        /// Of the endpoints that are settled since the last time.
+        deliveries: Vec<NewDelivery>,
+        /// All endpoints that need no plan any more. See [`StoredEvent::settled`].
+        settled: Vec<String>,
     },
 }
 

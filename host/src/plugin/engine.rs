@@ -31,6 +31,8 @@ pub const INSTANCES_MAX: u32 = 128;
 const MEMORY_KEEP_BYTES: usize = 1024 * 1024;
 /// The same for tables.
 const TABLE_KEEP_BYTES: usize = 64 * 1024;
+/// The same for the stacks of fibers: without it every call gives its stack back to the kernel.
+const STACK_KEEP_BYTES: usize = 64 * 1024;
 /// Frames kept of a trap.
 const FRAMES_MAX: usize = 20;
 
@@ -187,6 +189,7 @@ fn pool() -> PoolingAllocationConfig {
         .max_unused_warm_slots(u32::try_from(warm_slots).unwrap_or(u32::MAX))
         .linear_memory_keep_resident(MEMORY_KEEP_BYTES)
         .table_keep_resident(TABLE_KEEP_BYTES)
+        .async_stack_keep_resident(STACK_KEEP_BYTES)
         .pagemap_scan(Enabled::Auto);
     pool
 }

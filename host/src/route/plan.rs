@@ -75,8 +75,13 @@ impl Router {
         let now = self.clock.now();
         let mut deliveries = Vec::new();
         let mut notes = Vec::new();
+        let mut settled = stored.settled.clone();
+        let mut again_at = None;
         for subscriber in matching {
             let endpoint = subscriber.subscription.endpoint().as_str();
+            if stored.settled.iter().any(|name| name == endpoint) {
+                continue;
+            }
             let verdict = if subscriber.chain.is_empty() {
                 Verdict::Deliver(vec![Part { kind: event.kind.clone(), body: None }])
             } else {
@@ -93,7 +98,9 @@ impl Router {
                     if stored.plan_attempts + 1 < PLAN_ATTEMPTS_MAX =>
                 {
                     let at = now.plus_millis(after_ms.clamp(0, PLAN_AGAIN_MS_MAX));
-                    return PlanNext::Again { at, note };
+                    again_at = again_at.max(Some(at));
+                    notes.push(format!("{endpoint}: {note}"));
+                    continue;
                 }
                 Verdict::Fail { note } | Verdict::Again { note, .. } => {
                     notes.push(format!("{endpoint}: {note}"));
@@ -104,9 +111,13 @@ impl Router {
                     deliveries.push(dead);
                 }
             }
+            settled.push(endpoint.to_owned());
         }
-        let note = (!notes.is_empty()).then(|| notes.join("; "));
-        PlanNext::Planned { deliveries, note }
+        let note = notes.join("; ");
+        match again_at {
+            Some(at) => PlanNext::Again { at, note, deliveries, settled },
+            None => PlanNext::Planned { deliveries, note: (!note.is_empty()).then_some(note) },
+        }
     }
 
     fn owed(

@@ -16,8 +16,13 @@ pub async fn new_duplicate_and_conflict(store: &dyn Store) {
     assert_eq!(store.append(repeated).await.unwrap(), Appended::Duplicate { of: other.id });
 
     let found = store.event(of).await.unwrap().unwrap();
-    let expect =
-        StoredEvent { event: first, plan: PlanState::Unplanned, plan_attempts: 0, note: None };
+    let expect = StoredEvent {
+        event: first,
+        plan: PlanState::Unplanned,
+        plan_attempts: 0,
+        settled: Vec::new(),
+        note: None,
+    };
     assert_eq!(found, expect);
     let conflict = store.event(other.id).await.unwrap().unwrap();
     assert_eq!((conflict.event, conflict.plan), (other, PlanState::Conflict));

@@ -52,14 +52,25 @@ pub async fn a_plan_is_whole(store: &dyn Store) {
 pub async fn plan_again(store: &dyn Store) {
     store.append(event(1)).await.unwrap();
     let claim = claim_event(store).await;
-    let next = PlanNext::Again { at: later(70_000), note: "busy".to_owned() };
-    let plan = Plan { event: claim.item.event.id, fence: claim.fence, next };
-    assert_eq!(store.record_plans(later(1), vec![plan]).await.unwrap(), [Recorded::Done]);
+    let next = PlanNext::Again {
+        at: later(70_000),
+        note: "busy".to_owned(),
+        deliveries: vec![delivery(1, "a")],
+        settled: vec!["a".to_owned(), "b".to_owned()],
+    };
+    let begun = Plan { event: claim.item.event.id, fence: claim.fence, next };
+    assert_eq!(store.record_plans(later(1), vec![begun]).await.unwrap(), [Recorded::Done]);
     assert_eq!(store.claim_unplanned(later(69_999), LEASE_MS, 9).await.unwrap(), []);
     let again = store.claim_unplanned(later(70_000), LEASE_MS, 9).await.unwrap().remove(0);
     assert_eq!(again.item.plan_attempts, 1);
+    assert_eq!(again.item.settled, ["a", "b"]);
+    // What was decided is owed at once, and is not lost or doubled by the rest of the plan.
+    assert_eq!(store.depth().await.unwrap().pending, 1);
+    let rest = plan(&again, vec![delivery(2, "c")]);
+    assert_eq!(store.record_plans(later(70_001), vec![rest]).await.unwrap(), [Recorded::Done]);
+    assert_eq!(store.depth().await.unwrap().pending, 2);
     assert_eq!(again.item.note.as_deref(), Some("busy"));
-    assert_eq!(store.depth().await.unwrap().unplanned, 1);
+    assert_eq!(store.depth().await.unwrap().unplanned, 0);
 }
 
 pub async fn a_stale_plan_changes_nothing(store: &dyn Store) {

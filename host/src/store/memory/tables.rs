@@ -66,7 +66,7 @@ impl Tables {
         let is_new = answer == Appended::Stored;
         let plan = if is_new { PlanState::Unplanned } else { PlanState::Conflict };
         let plan_at = event.received_at;
-        let stored = StoredEvent { event, plan, plan_attempts: 0, note: None };
+        let stored = StoredEvent { event, plan, plan_attempts: 0, settled: Vec::new(), note: None };
         self.events.insert(stored.event.id, EventRow { stored, plan_at });
         answer
     }
@@ -108,33 +108,36 @@ impl Tables {
         let Some(row) = self.events.get_mut(&plan.event) else {
             return Recorded::Stale;
         };
-        match plan.next {
-            PlanNext::Again { at, note } => {
+        let deliveries = match plan.next {
+            PlanNext::Again { at, note, deliveries, settled } => {
                 row.plan_at = at;
                 row.stored.plan_attempts += 1;
                 row.stored.note = Some(note);
+                row.stored.settled = settled;
+                deliveries
             }
             PlanNext::Planned { deliveries, note } => {
                 row.stored.plan = PlanState::Planned;
                 row.stored.note = note;
-                for new in deliveries {
-                    let stored = StoredDelivery {
-                        id: new.id,
-                        event: plan.event,
-                        endpoint: new.endpoint,
-                        webhook_id: new.webhook_id,
-                        kind: new.kind,
-                        state: new.state,
-                        due_at: new.due_at,
-                        attempts: 0,
-                        created_at: now,
-                        updated_at: now,
-                        note: new.note,
-                    };
-                    let row = DeliveryRow { stored, body: new.body, attempts: Vec::new() };
-                    self.deliveries.insert(new.id, row);
-                }
+                deliveries
             }
+        };
+        for new in deliveries {
+            let stored = StoredDelivery {
+                id: new.id,
+                event: plan.event,
+                endpoint: new.endpoint,
+                webhook_id: new.webhook_id,
+                kind: new.kind,
+                state: new.state,
+                due_at: new.due_at,
+                attempts: 0,
+                created_at: now,
+                updated_at: now,
+                note: new.note,
+            };
+            let row = DeliveryRow { stored, body: new.body, attempts: Vec::new() };
+            self.deliveries.insert(new.id, row);
         }
         Recorded::Done
     }

@@ -13,7 +13,7 @@ use rusqlite::{Result, Row};
 
 /// What [`event`] reads, in its order.
 pub const EVENT: &str = "SELECT e.id, e.source, e.dedupe_key, e.kind, e.room, e.lane, e.created_at, \
-     e.received_at, e.api_key, b.bytes, e.body_sha256, e.plan, e.plan_attempts, e.note \
+     e.received_at, e.api_key, b.bytes, e.body_sha256, e.plan, e.plan_attempts, e.note, e.settled \
      FROM events e JOIN bodies b ON b.id = e.body";
 
 /// What [`delivery`] reads, in its order.
@@ -52,7 +52,13 @@ pub fn event(row: &Row<'_>) -> Result<StoredEvent> {
         },
         plan_attempts: row.get(12)?,
         note: row.get(13)?,
+        settled: names(row.get_ref(14)?.as_str()?),
     })
+}
+
+/// The names in a column of names. A name has no comma.
+fn names(column: &str) -> Vec<String> {
+    column.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 pub fn delivery(row: &Row<'_>) -> Result<StoredDelivery> {

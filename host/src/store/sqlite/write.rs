@@ -41,8 +41,8 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
     let body = insert_body(scope.conn, &event.body)?;
     let plan = i64::from(answer != Appended::Stored) * 2;
     let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, received_at, \
-         api_key, body, body_sha256, plan, plan_at, plan_attempts, note) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, 0, NULL)";
+         api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, 0, '', NULL)";
     scope.conn.prepare_cached(sql)?.execute(params![
         event.id.to_bytes(),
         event.source,
@@ -109,25 +109,26 @@ fn record_plan(scope: &mut Scope<'_>, now: Timestamp, plan: &Plan) -> Result<Rec
     }
     scope.effects.events.push(plan.event);
     let id = plan.event.to_bytes();
-    let changed = match &plan.next {
-        PlanNext::Planned { note, .. } => {
+    let (changed, deliveries) = match &plan.next {
+        PlanNext::Planned { note, deliveries } => {
             let sql = "UPDATE events SET plan = 1, note = ?2 WHERE id = ?1 AND plan = 0";
-            scope.conn.prepare_cached(sql)?.execute(params![id, note])?
+            (scope.conn.prepare_cached(sql)?.execute(params![id, note])?, deliveries)
         }
-        PlanNext::Again { at, note } => {
-            let sql = "UPDATE events SET plan_at = ?2, plan_attempts = plan_attempts + 1, note = ?3 \
-                 WHERE id = ?1 AND plan = 0";
-            scope.conn.prepare_cached(sql)?.execute(params![id, at.as_millis(), note])?
+        PlanNext::Again { at, note, deliveries, settled } => {
+            let sql = "UPDATE events SET plan_at = ?2, plan_attempts = plan_attempts + 1, note = ?3, \
+                 settled = ?4 WHERE id = ?1 AND plan = 0";
+            let values = params![id, at.as_millis(), note, settled.join(",")];
+            (scope.conn.prepare_cached(sql)?.execute(values)?, deliveries)
         }
     };
     if changed == 0 {
         return Ok(Recorded::Stale);
     }
-    if let PlanNext::Planned { deliveries, .. } = &plan.next {
+    if let PlanNext::Planned { .. } = &plan.next {
         scope.effects.unplanned -= 1;
-        for delivery in deliveries {
-            insert_delivery(scope, now, plan.event, delivery)?;
-        }
+    }
+    for delivery in deliveries {
+        insert_delivery(scope, now, plan.event, delivery)?;
     }
     Ok(Recorded::Done)
 }

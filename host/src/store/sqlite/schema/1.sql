@@ -33,6 +33,8 @@ CREATE TABLE events (
     plan INTEGER NOT NULL CHECK (plan IN (0, 1, 2)),
     plan_at INTEGER NOT NULL,
     plan_attempts INTEGER NOT NULL,
+    -- names of endpoints, separated by commas
+    settled TEXT NOT NULL,
     note TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX events_key ON events (dedupe_key, source);
