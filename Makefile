@@ -24,7 +24,7 @@ lint: ## Format and clippy, warnings as errors
 	@tests/setup/guests --lint
 
 bench: set-up ## The performance table
-	@$(CARGO) build --workspace --locked --release
+	@$(CARGO) build --workspace --locked --release --bin livekit-webhook --bin bench
 	@target/release/bench
 
 guests: ## The wasm guests: filter, judge, plugins

@@ -1,4 +1,5 @@
-//! What an operator looks at: `/metrics`, `/healthz`, `/readyz`. Bind it to a private address: it asks for no password.
+//! What an operator looks at: `/metrics`, `/healthz`, `/readyz`. Bind it to a private address: it
+//! asks for no password.
 
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -21,7 +22,8 @@ use tracing::warn;
 const CONNECTIONS_MAX: usize = 64;
 /// To receive a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// From accepting a connection to the end of its answer: whoever reads slowly does not keep his place.
+/// From accepting a connection to the end of its answer: whoever reads slowly does not keep his
+/// place.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the store may take to say how it is.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);

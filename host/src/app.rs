@@ -1,7 +1,8 @@
 //! The one place that wires adapters to stages, and the order in which they start and stop.
 //!
-//! Start: bind every port, open the store, load every plugin, and only then take work. Stop: no new connections →
-//! requests finish → no new claims → attempts finish up to the grace → leases back → store closed.
+//! Start: bind every port, open the store, load every plugin, and only then take work. Stop: no new
+//! connections → requests finish → no new claims → attempts finish up to the grace → leases back →
+//! store closed.
 
 use crate::admin::{self, Health};
 use crate::clock::{Clock, SystemClock};
@@ -48,6 +49,14 @@ pub struct App {
     pub ingest_address: SocketAddr,
     /// Where metrics and health are served.
     pub admin_address: Option<SocketAddr>,
+}
+
+/// What every stage is given.
+struct Shared {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<Entropy>,
+    metrics: Arc<Metrics>,
 }
 
 /// Why the host did not start.
@@ -117,68 +126,36 @@ impl App {
         };
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
-        let entropy = Arc::new(Entropy::system().map_err(Error::Entropy)?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plugins = load_plugins(&config).await?;
         let transport = transport(&config)?;
-        let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
-        let path = &config.store.path;
-        let store = SqliteStore::open(path, &options)
-            .map_err(|source| Error::Store { path: path.clone(), source })?;
-        let store: Arc<dyn Store> = Arc::new(store);
-        let metrics = Arc::new(Metrics::new());
-        let health = Arc::new(Health::new(store.clone(), metrics.clone()));
+        let shared = Shared::open(&config)?;
+        let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let (stop_ingest, ingest_stop) = stop();
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
 
-        let deliverer = Arc::new(Deliverer {
-            endpoints: places(&config),
-            in_flight_max: config.deliver.in_flight_max,
-            store: store.clone(),
-            transport: Arc::new(transport),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            bell: deliver_bell.clone(),
-            metrics: metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
-        });
-        let router = Arc::new(Router {
-            routing: routing(&config, &plugins),
-            store: store.clone(),
-            clock: clock.clone(),
-            entropy: entropy.clone(),
-            bell: route_bell.clone(),
-            deliver: deliver_bell,
-            metrics: metrics.clone(),
-            shares: std::thread::available_parallelism().map_or(1, usize::from),
-        });
-        let ingest =
-            Arc::new(ingest_stage(&config, &store, &clock, &entropy, route_bell, &metrics));
+        let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
+        let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
+        let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
-        tasks.spawn(Kind::Worker, "route", router.run(tasks.clone(), workers_stop));
+        tasks.spawn(Kind::Worker, "route", Arc::new(router).run(tasks.clone(), workers_stop));
         if let Some(listener) = admin_listener {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
             tasks.spawn(Kind::Serve, "admin", serve);
         }
-        tasks.spawn(
-            Kind::Serve,
-            "ingest",
-            ingest::serve(listener, ingest, tasks.clone(), ingest_stop),
-        );
+        let serve = ingest::serve(listener, ingest, tasks.clone(), ingest_stop);
+        tasks.spawn(Kind::Serve, "ingest", serve);
         health.set_ready(true);
-        let grace = config.deliver.grace;
         Ok(Self {
             tasks,
             health,
             stop_ingest,
             stop_workers,
             stop_admin,
-            store,
-            grace,
+            store: shared.store,
+            grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
@@ -278,29 +255,73 @@ fn places(config: &Config) -> HashMap<String, Place> {
     config.endpoints.iter().map(named).collect()
 }
 
-fn ingest_stage(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
-    entropy: &Arc<Entropy>,
-    bell: Bell,
-    metrics: &Arc<Metrics>,
-) -> Ingest {
-    let mut ring = KeyRing::new();
-    let mut sources = HashMap::new();
-    for configured in &config.sources {
-        let name = configured.name.clone();
-        let source = ingest::Source { name, events: configured.events.clone() };
-        for key in &configured.keys {
-            // The configuration made the same ring before and noted what it refused.
-            let _ = ring.insert(&key.api_key, key.secret.reveal());
-            sources.insert(key.api_key.clone(), source.clone());
+// === impl Shared ===
+
+impl Shared {
+    fn open(config: &Config) -> Result<Self, Error> {
+        let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
+        let path = &config.store.path;
+        let store = SqliteStore::open(path, &options)
+            .map_err(|source| Error::Store { path: path.clone(), source })?;
+        Ok(Self {
+            store: Arc::new(store),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
+            metrics: Arc::new(Metrics::new()),
+        })
+    }
+
+    fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
+        let mut ring = KeyRing::new();
+        let mut sources = HashMap::new();
+        for configured in &config.sources {
+            let name = configured.name.clone();
+            let source = ingest::Source { name, events: configured.events.clone() };
+            for key in &configured.keys {
+                // The configuration made the same ring before and noted what it refused.
+                let _ = ring.insert(&key.api_key, key.secret.reveal());
+                sources.insert(key.api_key.clone(), source.clone());
+            }
+        }
+        Ingest::new(
+            config.ingest.options.clone(),
+            Verifier::new(ring, config.ingest.rules.clone()),
+            sources,
+            self.store.clone(),
+            self.clock.clone(),
+            self.entropy.clone(),
+            bell,
+            self.metrics.clone(),
+        )
+    }
+
+    fn router(&self, routing: Routing, bell: Bell, deliver: Bell) -> Router {
+        Router {
+            routing,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            bell,
+            deliver,
+            metrics: self.metrics.clone(),
+            shares: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
-    let verifier = Verifier::new(ring, config.ingest.rules.clone());
-    let options = config.ingest.options.clone();
-    let (store, clock, entropy) = (store.clone(), clock.clone(), entropy.clone());
-    Ingest::new(options, verifier, sources, store, clock, entropy, bell, metrics.clone())
+
+    fn deliverer(&self, config: &Config, transport: HyperTransport, bell: Bell) -> Deliverer {
+        Deliverer {
+            endpoints: places(config),
+            in_flight_max: config.deliver.in_flight_max,
+            store: self.store.clone(),
+            transport: Arc::new(transport),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            bell,
+            metrics: self.metrics.clone(),
+            in_flight: AtomicUsize::new(0),
+            in_flight_bytes: AtomicUsize::new(0),
+        }
+    }
 }
 
 fn transport(config: &Config) -> Result<HyperTransport, Error> {

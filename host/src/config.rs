@@ -1,8 +1,9 @@
 //! The configuration: a TOML file, read strictly, checked whole.
 //!
-//! [`Config::load`] reads the file once and gives either a `Config` in which every value is right, or *all* problems with
-//! their keys. Nothing downstream checks again. Paths are relative to the file's folder. Secrets come from a file or an
-//! environment variable, may stand in the file for trying things out, and print as `[redacted]`.
+//! [`Config::load`] reads the file once and gives either a `Config` in which every value is right,
+//! or *all* problems with their keys. Nothing downstream checks again. Paths are relative to the
+//! file's folder. Secrets come from a file or an environment variable, may stand in the file for
+//! trying things out, and print as `[redacted]`.
 
 mod dump;
 mod duration;
@@ -187,8 +188,8 @@ fn whole(text: String) -> Vec<Problem> {
     vec![Problem { key: String::new(), text }]
 }
 
-/// The bytes of a file, or `None` when there are more than `bytes_max`. A pipe or a device has no length to be asked
-/// for, so it is counted as it is read.
+/// The bytes of a file, or `None` when there are more than `bytes_max`. A pipe or a device has no
+/// length to be asked for, so it is counted as it is read.
 fn read_bounded(path: &Path, bytes_max: u64) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;

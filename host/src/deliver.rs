@@ -1,16 +1,17 @@
 //! Steps 7 to 9: claim, send, record.
 //!
-//! The cast: the *worker* ([`Deliverer::run`]) claims what is due, for each endpoint as much as it has free places, so
-//! one slow endpoint never delays another; each claimed delivery becomes one task with one *attempt* ([`attempt`]); the
-//! *recorder* ([`record`]) writes what came of it, many at once.
+//! The cast: the *worker* ([`Deliverer::run`]) claims what is due, for each endpoint as much as it
+//! has free places, so one slow endpoint never delays another; each claimed delivery becomes one
+//! task with one *attempt* ([`attempt`]); the *recorder* ([`record`]) writes what came of it, many
+//! at once.
 //!
-//! Guarantee: at-least-once. A crash repeats at most the attempts in flight, because a claim ends with its lease and
-//! nothing else marks a delivery as sent. Non-guarantee: the lease is not needed for correctness, the compare-and-set on
-//! its fence is.
+//! Guarantee: at-least-once. A crash repeats at most the attempts in flight, because a claim ends
+//! with its lease and nothing else marks a delivery as sent. Non-guarantee: the lease is not needed
+//! for correctness, the compare-and-set on its fence is.
 //!
-//! What is owed to an endpoint that is no longer configured waits, since a slip in the configuration must not make dead
-//! letters: it is told at the start, counted in the gauge `deliveries_waiting_unconfigured`, and goes on when the endpoint
-//! is back.
+//! What is owed to an endpoint that is no longer configured waits, since a slip in the
+//! configuration must not make dead letters: it is told at the start, counted in the gauge
+//! `deliveries_waiting_unconfigured`, and goes on when the endpoint is back.
 
 mod attempt;
 pub mod connector;
@@ -35,12 +36,13 @@ use transport::Transport;
 
 /// A lease is this much longer than the attempt's own deadline, in milliseconds.
 pub const LEASE_MARGIN_MS: i64 = 30_000;
-/// Bytes of bodies in flight from which on nothing more is claimed. What one claim brings comes on top:
-/// [`crate::store::limits::CLAIM_BYTES_MAX`].
+/// Bytes of bodies in flight from which on nothing more is claimed. What one claim brings comes on
+/// top: [`crate::store::limits::CLAIM_BYTES_MAX`].
 pub const IN_FLIGHT_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How often the worker looks without being woken.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
-/// Shortest wait between two looks that found nothing, against a store whose hint and claims disagree.
+/// Shortest wait between two looks that found nothing, against a store whose hint and claims
+/// disagree.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 /// Pause after the store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
@@ -75,8 +77,9 @@ pub struct Place {
     pub endpoint: Endpoint,
     /// Attempts in flight.
     pub in_flight: AtomicUsize,
-    /// It answered 410: nothing is sent any more, and what is owed to it becomes a dead letter as it falls due. Known to
-    /// this process only: after a restart one attempt is made, and the endpoint may answer 410 again.
+    /// It answered 410: nothing is sent any more, and what is owed to it becomes a dead letter as
+    /// it falls due. Known to this process only: after a restart one attempt is made, and the
+    /// endpoint may answer 410 again.
     pub gone: AtomicBool,
 }
 
@@ -100,8 +103,8 @@ impl Place {
 // === impl Deliverer ===
 
 impl Deliverer {
-    /// Claims and sends until `stop`, then returns; attempts under way go on ([`Kind::Attempt`]), and the recorder ends
-    /// after the last of them.
+    /// Claims and sends until `stop`, then returns; attempts under way go on ([`Kind::Attempt`]),
+    /// and the recorder ends after the last of them.
     pub async fn run(self: Arc<Self>, tasks: Tasks, stop: Stop) {
         // Never full: an attempt holds a place of `in_flight_max` until it is recorded.
         let (sender, receiver) = mpsc::channel(self.in_flight_max.max(1));
@@ -140,8 +143,9 @@ impl Deliverer {
         self.metrics.waiting_unconfigured.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
-    /// Until the bell, the next due time or the idle wait, whichever comes first. Only endpoints with a free place count:
-    /// what is due but has none waits for the bell that each record rings, and must not hide what falls due elsewhere.
+    /// Until the bell, the next due time or the idle wait, whichever comes first. Only endpoints
+    /// with a free place count: what is due but has none waits for the bell that each record rings,
+    /// and must not hide what falls due elsewhere.
     async fn wait(&self, mut stop: Stop) {
         let free: Vec<String> = self.quotas().into_iter().map(|quota| quota.endpoint).collect();
         let due = match free.is_empty() {
@@ -223,7 +227,8 @@ impl Deliverer {
         tasks.spawn(Kind::Attempt, "attempt", async move {
             let event = claim.item.delivery.event;
             let endpoint = claim.item.delivery.endpoint.clone();
-            // A quota names a configured endpoint, so there is always a place; a lease without one would end by itself.
+            // A quota names a configured endpoint, so there is always a place; a lease without one
+            // would end by itself.
             let Some(place) = deliverer.endpoints.get(&endpoint) else { return };
             let result = deliverer.attempt(place, claim).await;
             // The recorder outlives every sender.

@@ -6,7 +6,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::sync::{Mutex, PoisonError};
 
-/// A seeded generator, shared by all stages. A given seed and order of calls gives the same ids again.
+/// A seeded generator, shared by all stages. A given seed and order of calls gives the same ids
+/// again.
 pub struct Entropy(Mutex<StdRng>);
 
 impl Entropy {

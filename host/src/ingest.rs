@@ -1,13 +1,14 @@
 //! Steps 1 to 4: receive, verify, parse and dedupe, commit.
 //!
-//! The cast: [`serve`] accepts connections and gives each to hyper; [`receive`] turns one request into one [`Answer`];
-//! the store makes the event durable before the answer is 200.
+//! The cast: [`serve`] accepts connections and gives each to hyper; [`receive`] turns one request
+//! into one [`Answer`]; the store makes the event durable before the answer is 200.
 //!
-//! Guarantee: a 200 means that the event is committed and synced, or was before. What is authentic but unusable is kept
-//! in quarantine. Non-guarantee: a client that goes away while its event is being stored may have stored it; LiveKit's
-//! retry is then a duplicate.
+//! Guarantee: a 200 means that the event is committed and synced, or was before. What is authentic
+//! but unusable is kept in quarantine. Non-guarantee: a client that goes away while its event is
+//! being stored may have stored it; LiveKit's retry is then a duplicate.
 //!
-//! LiveKit counts every 4xx as delivered, so our own trouble is always 503, and a sender that is too slow gets 503 too.
+//! LiveKit counts every 4xx as delivered, so our own trouble is always 503, and a sender that is
+//! too slow gets 503 too.
 
 pub mod answer;
 mod body;
@@ -48,7 +49,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub enum OnUnverified {
     /// Answer 401. Right for forgeries.
     Reject,
-    /// Keep it apart and answer 200. For the hours of a key rotation, when a mistake would lose events.
+    /// Keep it apart and answer 200. For the hours of a key rotation, when a mistake would lose
+    /// events.
     Quarantine,
 }
 
@@ -126,7 +128,8 @@ impl Ingest {
     }
 }
 
-/// Accepts until `stop`, then returns; connections finish their requests on their own ([`Kind::Connection`]).
+/// Accepts until `stop`, then returns; connections finish their requests on their own
+/// ([`Kind::Connection`]).
 pub async fn serve(listener: TcpListener, ingest: Arc<Ingest>, tasks: Tasks, mut stop: Stop) {
     let places = Arc::new(Semaphore::new(ingest.options.connections_max));
     loop {
@@ -179,7 +182,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, ingest: Arc<Ingest>, mu
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // Who says nothing at all, or half of HTTP/2's preface, has no protocol yet, so hyper's own deadline does not run.
+    // Who says nothing at all, or half of HTTP/2's preface, has no protocol yet, so hyper's own
+    // deadline does not run.
     let silence = async {
         tokio::time::sleep(ingest.options.header_timeout).await;
         if asked.load(Ordering::Relaxed) {

@@ -1,9 +1,10 @@
 //! livekit-webhook: a durable webhook gateway for LiveKit.
 //!
-//! An event's way is the reading order: [`ingest`] receives, verifies, parses, dedupes and commits → [`route`] matches
-//! subscriptions, runs plugins and plans deliveries → [`deliver`] claims, sends and records. Stages meet in the
-//! [`store`], never in a call. Around them: [`plugin`] is the sandbox, [`app`] wires once, [`tasks`] spawns and stops,
-//! [`config`] reads what was typed, [`cli`] is the command line, [`admin`] is what an operator looks at.
+//! An event's way is the reading order: [`ingest`] receives, verifies, parses, dedupes and commits
+//! → [`route`] matches subscriptions, runs plugins and plans deliveries → [`deliver`] claims, sends
+//! and records. Stages meet in the [`store`], never in a call. Around them: [`plugin`] is the
+//! sandbox, [`app`] wires once, [`tasks`] spawns and stops, [`config`] reads what was typed,
+//! [`cli`] is the command line, [`admin`] is what an operator looks at.
 
 pub mod admin;
 pub mod app;

@@ -1,7 +1,7 @@
 //! Every metric name, its unit and its type. Text form: OpenMetrics.
 //!
-//! Labels come from closed sets or from the configuration, never from a stranger: an event type that LiveKit is not
-//! known to send counts as `other`.
+//! Labels come from closed sets or from the configuration, never from a stranger: an event type
+//! that LiveKit is not known to send counts as `other`.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -15,7 +15,8 @@ use std::time::Duration;
 /// One label, `answer`: how ingest answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AnswerLabel {
-    /// `stored`, `duplicate`, `conflict`, `filtered`, `refused`, `unusable`, `too_large`, `unavailable`, …
+    /// `stored`, `duplicate`, `conflict`, `filtered`, `refused`, `unusable`, `too_large`,
+    /// `unavailable`, …
     pub answer: &'static str,
 }
 

@@ -1,10 +1,12 @@
 //! Steps 5 and 6: match subscriptions, run plugins, plan deliveries.
 //!
-//! Mechanism: the worker claims events that wait for a plan, plans each (plugins run outside any transaction), and writes
-//! all plans of a round in one transaction. It takes no input: start-up, recovery and the happy path read the store.
+//! Mechanism: the worker claims events that wait for a plan, plans each (plugins run outside any
+//! transaction), and writes all plans of a round in one transaction. It takes no input: start-up,
+//! recovery and the happy path read the store.
 //!
-//! Guarantee: an event gets its whole plan or none, and a crash before the write plans it again. Non-guarantee: a plugin
-//! may see an event more than once.
+//! Guarantee: an endpoint's part of a plan is written whole, once; a crash before the write plans
+//! it again. An endpoint whose plugin asks for later holds up no other. Non-guarantee: a plugin may
+//! see an event more than once.
 
 mod chain;
 mod plan;
@@ -92,7 +94,8 @@ impl Router {
         match self.store.record_plans(now, plans.clone()).await {
             Ok(recorded) => self.tell(&plans, &recorded),
             Err(error) => {
-                // Given back, they are planned again at once when the store is well, not when the lease ends.
+                // Given back, they are planned again at once when the store is well, not when the
+                // lease ends.
                 let _ = self.store.release(fences).await;
                 return Err(error);
             }

@@ -1,8 +1,10 @@
-//! Every task has a kind, and the kind says what its end means and what shutdown does with it. Nobody else spawns.
+//! Every task has a kind, and the kind says what its end means and what shutdown does with it.
+//! Nobody else spawns.
 //!
-//! Mechanism: [`Tasks::spawn`] counts a task under its [`Kind`] until it ends; [`Tasks::idle`] waits for a count of zero,
-//! which is how shutdown goes through the stages in order. A [`Bell`] wakes a worker and carries no data: what is to be
-//! done stands in the store. Non-guarantee: an aborted task runs no further line; only [`Kind::Attempt`] is ever aborted.
+//! Mechanism: [`Tasks::spawn`] counts a task under its [`Kind`] until it ends; [`Tasks::idle`]
+//! waits for a count of zero, which is how shutdown goes through the stages in order. A [`Bell`]
+//! wakes a worker and carries no data: what is to be done stands in the store. Non-guarantee: an
+//! aborted task runs no further line; only [`Kind::Attempt`] is ever aborted.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,8 +25,8 @@ pub enum Kind {
     Visit,
     /// A stage's loop (route, deliver, record). Its end before shutdown stops the host.
     Worker,
-    /// One planning step or one attempt. Its panic is logged; shutdown waits for it up to the grace, then aborts it: its
-    /// lease is released and it is made again.
+    /// One planning step or one attempt. Its panic is logged; shutdown waits for it up to the
+    /// grace, then aborts it: its lease is released and it is made again.
     Attempt,
 }
 
@@ -95,7 +97,8 @@ impl Tasks {
         self.0.running[kind.index()].fetch_add(1, Ordering::SeqCst);
         let guard = Guard { inner: self.0.clone(), kind, name, returned: false };
         let task = async move {
-            // Named whole: a capture of one field would leave the guard behind, to be dropped at once.
+            // Named whole: a capture of one field would leave the guard behind, to be dropped at
+            // once.
             let mut guard = guard;
             future.await;
             guard.returned = true;

@@ -1,15 +1,15 @@
 //! The guest's allocator: a static arena, and the standard allocator behind it.
 //!
-//! Why: every event gets a fresh instance, and the standard allocator begins each with a `memory.grow`, which costs the
-//! host system calls to give and to take back. The arena is part of the initial memory, so an event that stays within it
-//! costs none.
+//! Why: every event gets a fresh instance, and the standard allocator begins each with a
+//! `memory.grow`, which costs the host system calls to give and to take back. The arena is part of
+//! the initial memory, so an event that stays within it costs none.
 //!
-//! Mechanism: allocations are cut from the arena one after another. The newest can grow, shrink and be given back in
-//! place; when the last live one is given back the arena is empty again, so an instance that is used again starts over.
-//! What does not fit goes to the allocator behind.
+//! Mechanism: allocations are cut from the arena one after another. The newest can grow, shrink and
+//! be given back in place; when the last live one is given back the arena is empty again, so an
+//! instance that is used again starts over. What does not fit goes to the allocator behind.
 //!
-//! Guarantee: as any allocator. Non-guarantee: room that is given back out of order is used again only when the arena
-//! has become empty.
+//! Guarantee: as any allocator. Non-guarantee: room that is given back out of order is used again
+//! only when the arena has become empty.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::{Cell, UnsafeCell};
@@ -80,14 +80,14 @@ impl<A, const BYTES: usize> Arena<A, BYTES> {
 }
 
 #[expect(unsafe_code, reason = "a wasm guest has one thread, so nothing is ever shared")]
-// SAFETY: the arena is only made a global allocator where there is one thread (wasm32 without atomics); the tests use one
-// of their own each and do not share it.
+// SAFETY: the arena is only made a global allocator where there is one thread (wasm32 without
+// atomics); the tests use one of their own each and do not share it.
 unsafe impl<A, const BYTES: usize> Sync for Arena<A, BYTES> {}
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
-// SAFETY: `cut` gives each live allocation bytes of its own, aligned as asked: the free rest begins behind the newest
-// live one, and moves back only over one that was given back, or when none is live. What is outside the arena was made
-// by `behind` and goes back to it.
+// SAFETY: `cut` gives each live allocation bytes of its own, aligned as asked: the free rest begins
+// behind the newest live one, and moves back only over one that was given back, or when none is
+// live. What is outside the arena was made by `behind` and goes back to it.
 unsafe impl<A: GlobalAlloc, const BYTES: usize> GlobalAlloc for Arena<A, BYTES> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match self.cut(layout) {
@@ -117,7 +117,8 @@ unsafe impl<A: GlobalAlloc, const BYTES: usize> GlobalAlloc for Arena<A, BYTES> 
         let moved =
             unsafe { self.alloc(Layout::from_size_align_unchecked(new_bytes, layout.align())) };
         if !moved.is_null() {
-            // SAFETY: both are valid for the smaller of the two sizes and are different allocations.
+            // SAFETY: both are valid for the smaller of the two sizes and are different
+            // allocations.
             unsafe { ptr::copy_nonoverlapping(pointer, moved, layout.size().min(new_bytes)) };
             self.give_back(offset, layout.size());
         }

@@ -1,6 +1,7 @@
 //! Stories of endpoints that lead where a delivery must not go.
 //!
-//! There is no double of a resolver: of names, only `localhost` is used, which every machine resolves to itself.
+//! There is no double of a resolver: of names, only `localhost` is used, which every machine
+//! resolves to itself.
 
 use super::delivery::with_source;
 use anyhow::{Result, ensure};
@@ -49,7 +50,8 @@ async fn an_address_that_is_not_allowed_is_refused_before_the_start() -> Result<
 async fn a_name_that_leads_to_a_forbidden_address_is_never_dialled() -> Result<()> {
     let receiver = Receiver::start().await?;
     let port = receiver.address().port();
-    // The port has an exception for another address, so the name passes the check and is resolved at every attempt.
+    // The port has an exception for another address, so the name passes the check and is resolved
+    // at every attempt.
     let setup = with_source()
         .deliver(&format!("allow = [\"192.0.2.1:{port}\"]"))
         .endpoint("one", &format!("http://localhost:{port}/"), "")

@@ -46,7 +46,8 @@ impl Scene {
         if answer.is_empty() { Ok(None) } else { Reply::parse(&answer).map(Some) }
     }
 
-    /// The host has lost nothing and is well: a good event is stored and delivered, and is the only one.
+    /// The host has lost nothing and is well: a good event is stored and delivered, and is the only
+    /// one.
     async fn assert_well(&self) -> Result<()> {
         let good = r#"{"event":"room_started","id":"EV_good","room":{"name":"r"}}"#;
         ensure!(post(self.gateway.address(), good).await?.status == 200);
@@ -70,7 +71,7 @@ async fn closed(to: SocketAddr, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn signed<'a>(authorization: &'a str) -> [(&'a str, &'a str); 2] {
+fn signed(authorization: &str) -> [(&str, &str); 2] {
     [("Authorization", authorization), ("Content-Type", "application/webhook+json")]
 }
 

@@ -1,4 +1,5 @@
-//! Stories of configurations that are wrong: what an operator reads, and with which code the command ends.
+//! Stories of configurations that are wrong: what an operator reads, and with which code the
+//! command ends.
 
 use super::delivery::with_source;
 use anyhow::{Result, ensure};

@@ -104,7 +104,8 @@ async fn kill_again_and_again(
     host: &watch::Sender<SocketAddr>,
     mut acknowledged: watch::Receiver<usize>,
 ) -> Result<()> {
-    // A fixed seed: the moments are odd ones, and the same in each run as far as the machine allows.
+    // A fixed seed: the moments are odd ones, and the same in each run as far as the machine
+    // allows.
     let mut dice = 0x9e37_79b9_usize;
     for kill in 1..=KILLS {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

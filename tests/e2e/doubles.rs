@@ -222,7 +222,8 @@ async fn raw_requests_arrive_in_every_manner() {
     assert_eq!(receiver.seen().len(), 3);
 }
 
-/// The example of the Standard Webhooks specification, "Signature scheme", signed by its reference libraries.
+/// The example of the Standard Webhooks specification, "Signature scheme", signed by its reference
+/// libraries.
 #[tokio::test]
 async fn standard_signatures_are_checked() {
     let receiver = Receiver::start().await.unwrap();

@@ -9,7 +9,8 @@ use livekit_webhook_tests::gateway::{self, Gateway, Setup};
 use livekit_webhook_tests::receiver::Receiver;
 use std::path::Path;
 
-/// So much CPU that a busy machine does not stop what does not loop, and little memory, so that it is soon used up.
+/// So much CPU that a busy machine does not stop what does not loop, and little memory, so that it
+/// is soon used up.
 const LIMITS: &str = "limits = { cpu_pure_ms = 500, wall_pure_ms = 5000, memory_bytes = 8388608 }";
 
 /// One gateway with the evil plugin under all three policies, and a subscription without it.

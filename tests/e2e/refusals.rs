@@ -1,4 +1,5 @@
-//! Stories of events that are not what they say: refused at the edge, and by a host that stands alone.
+//! Stories of events that are not what they say: refused at the edge, and by a host that stands
+//! alone.
 
 use super::delivery::{edge_of, with_source};
 use anyhow::{Context as _, Result, ensure};
@@ -120,7 +121,8 @@ async fn the_edge_refuses_every_forgery_before_the_host_sees_a_byte() -> Result<
 
 #[tokio::test]
 async fn what_the_edge_would_pass_the_host_still_refuses() -> Result<()> {
-    // An edge with a key the host does not have: somebody changed one of the two and forgot the other.
+    // An edge with a key the host does not have: somebody changed one of the two and forgot the
+    // other.
     let receiver = Receiver::start().await?;
     let gateway = with_one_endpoint(&receiver, "").await?;
     let keys = envoy::Setup::with_keys("APIold: old-secret");

@@ -1,6 +1,7 @@
 //! Stories of receivers that are down, busy, or want no more.
 //!
-//! The shortest wait after a first attempt is a second, so each story makes as few attempts as it can.
+//! The shortest wait after a first attempt is a second, so each story makes as few attempts as it
+//! can.
 
 use super::delivery::with_source;
 use anyhow::{Result, ensure};

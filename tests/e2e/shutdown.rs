@@ -1,4 +1,5 @@
-//! Stories of a host that is told to stop: it finishes what it began, and what it leaves is done at the next start.
+//! Stories of a host that is told to stop: it finishes what it began, and what it leaves is done at
+//! the next start.
 
 use super::delivery::with_source;
 use anyhow::{Context as _, Result, ensure};

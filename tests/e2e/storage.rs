@@ -1,7 +1,8 @@
 //! Stories of a store that cannot take any more.
 //!
-//! A full disk is played by the kernel's limit on the size of files (`RLIMIT_FSIZE`), which needs no privileges and no
-//! file system of its own: a write past it fails, as one to a full disk does, with another word.
+//! A full disk is played by the kernel's limit on the size of files (`RLIMIT_FSIZE`), which needs
+//! no privileges and no file system of its own: a write past it fails, as one to a full disk does,
+//! with another word.
 
 use super::delivery::with_source;
 use anyhow::{Result, ensure};

@@ -97,7 +97,8 @@ fn what_we_sign_livekit_accepts() {
     assert!(receiver.receive(&BODY.replace('r', "s"), &token).is_err());
 }
 
-/// Unix seconds by the clock that LiveKit's crate reads, taken from a token it makes: tests read no clock of their own.
+/// Unix seconds by the clock that LiveKit's crate reads, taken from a token it makes: tests read no
+/// clock of their own.
 fn now_s() -> i64 {
     let lifetime_s = 300;
     let token = AccessToken::with_api_key(KEY, SECRET).with_ttl(Duration::from_secs(lifetime_s));

@@ -1,5 +1,5 @@
-//! What `make bench` measures. Nothing here is asserted; every case is compared with another of the same run, in rounds
-//! that alternate, and a ratio is of one round.
+//! What `make bench` measures. Nothing here is asserted; every case is compared with another of the
+//! same run, in rounds that alternate, and a ratio is of one round.
 
 pub mod flow;
 pub mod plugin;

@@ -1,11 +1,14 @@
-//! `make demo`: the main job on real parts, told as it happens; and `make run`, the same system left up.
+//! `make demo`: the main job on real parts, told as it happens; and `make run`, the same system
+//! left up.
 //!
-//! The cast: [`acts`] is what is sent and what must come of it, [`system`] the parts, [`sender`] LiveKit's side,
-//! [`watch`] reads what became of an event, [`tell`] checks and tells one act, [`summary`] counts, [`stay`] is `make run`.
+//! The cast: [`acts`] is what is sent and what must come of it, [`system`] the parts, [`sender`]
+//! LiveKit's side, [`watch`] reads what became of an event, [`tell`] checks and tells one act,
+//! [`summary`] counts, [`stay`] is `make run`.
 //!
-//! Guarantee: every line of [`acts`] is checked against what Envoy answered, what the host wrote into its store and what
-//! the receivers got; one that does not hold is told in words and makes the verdict a failure. Everything has a bound in
-//! time, and both processes and their folders are gone at the end. Non-guarantee: durations are shown, never checked.
+//! Guarantee: every line of [`acts`] is checked against what Envoy answered, what the host wrote
+//! into its store and what the receivers got; one that does not hold is told in words and makes the
+//! verdict a failure. Everything has a bound in time, and both processes and their folders are gone
+//! at the end. Non-guarantee: durations are shown, never checked.
 
 pub mod acts;
 pub mod checks;
@@ -44,7 +47,8 @@ pub struct Options {
     pub stay: bool,
     /// Colour, for a terminal.
     pub colour: bool,
-    /// What the receiver answers that shall refuse for good. Another status than 422 breaks an expectation.
+    /// What the receiver answers that shall refuse for good. Another status than 422 breaks an
+    /// expectation.
     pub crm_status: u16,
     /// How long the whole demo may take.
     pub bound: Duration,
@@ -58,10 +62,12 @@ impl Default for Options {
     }
 }
 
-/// Runs the demo, or leaves the system up, and tells it on `out`. The verdict is in the checks: none may have failed.
+/// Runs the demo, or leaves the system up, and tells it on `out`. The verdict is in the checks:
+/// none may have failed.
 ///
 /// # Errors
-/// When a part does not start or answer, when it takes longer than its bound, or when it is interrupted.
+/// When a part does not start or answer, when it takes longer than its bound, or when it is
+/// interrupted.
 pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<Checks> {
     let interrupted = interrupted()?;
     let mut page = Page::new(out, options.colour);

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
-/// How long Envoy may take to listen, and to answer its admin page. Only a broken run waits so long.
+/// How long Envoy may take to listen, and to answer its admin page. Only a broken run waits so
+/// long.
 const READY_MAX: Duration = Duration::from_secs(30);
 const ADMIN_MAX: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);

@@ -1,7 +1,7 @@
 //! One request and its answer, and the events that stories send.
 //!
-//! Events are LiveKit's (the samples of `host/wire`), signed as LiveKit signs them. Every request has a connection of
-//! its own, so that no story depends on what another left behind.
+//! Events are LiveKit's (the samples of `host/wire`), signed as LiveKit signs them. Every request
+//! has a connection of its own, so that no story depends on what another left behind.
 
 use crate::livekit::raw::{self, Manner};
 use anyhow::Context as _;

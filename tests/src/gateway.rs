@@ -1,8 +1,9 @@
 //! The real binary, started with a configuration of its own in a folder of its own.
 //!
-//! The binary is the one beside the test executable; `cargo build --workspace` makes it. A story that finds none fails
-//! and says so. Every gateway listens on free ports, which it tells in its log; the folder outlives a restart, so that
-//! a killed gateway can be started again on the same store.
+//! The binary is the one beside the test executable; `cargo build --workspace` makes it. A story
+//! that finds none fails and says so. Every gateway listens on free ports, which it tells in its
+//! log; the folder outlives a restart, so that a killed gateway can be started again on the same
+//! store.
 
 #![expect(clippy::disallowed_methods, reason = "a fixture's tasks end with its runtime")]
 
@@ -186,8 +187,8 @@ impl Gateway {
         in_time.with_context(|| format!("{name} is under {least} after {bound:?}"))?
     }
 
-    /// Waits for the log line `listening` of `server` and gives its address. A gateway that ends instead is an error at
-    /// once.
+    /// Waits for the log line `listening` of `server` and gives its address. A gateway that ends
+    /// instead is an error at once.
     ///
     /// # Errors
     /// When there is none within `bound`; says what was logged.
@@ -233,7 +234,8 @@ impl Gateway {
     /// When it does not run.
     pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
         let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
-        // The standard library sends no signal but SIGKILL; the shell's own `kill` is on every machine.
+        // The standard library sends no signal but SIGKILL; the shell's own `kill` is on every
+        // machine.
         let script = format!("kill -TERM {id}");
         let sent = Command::new("sh").arg("-c").arg(script).status().await?;
         anyhow::ensure!(sent.success(), "cannot send SIGTERM");

@@ -1,4 +1,5 @@
-//! The vectors, and two judges of them: `host/wire` as it is linked here, and the same crate as a wasm module.
+//! The vectors, and two judges of them: `host/wire` as it is linked here, and the same crate as a
+//! wasm module.
 
 use std::path::{Path, PathBuf};
 
@@ -33,7 +34,8 @@ pub struct Vector {
     pub accept: bool,
     /// Whether LiveKit's Rust receiver was seen to accept it.
     pub rust_accepts: bool,
-    /// Whether it must be judged at its own time. All others have the same verdict until the year 2100.
+    /// Whether it must be judged at its own time. All others have the same verdict until the year
+    /// 2100.
     pub time_sensitive: bool,
 }
 

@@ -1,6 +1,7 @@
 //! What a gateway's store holds, read beside the gateway by a reader of the same library.
 //!
-//! The gateway is another process, so nothing here can be told of a change: the reader looks again and again.
+//! The gateway is another process, so nothing here can be told of a change: the reader looks again
+//! and again.
 
 use anyhow::Context as _;
 use livekit_webhook::store::sqlite::SqliteStore;

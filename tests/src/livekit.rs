@@ -1,14 +1,16 @@
 //! A double of LiveKit's own sender, with its limits and its blind spots.
 //!
-//! After livekit/protocol 1.52.1 (`webhook.DefaultNotifier`, one `ResourceURLNotifier` a URL, hashicorp/go-retryablehttp
-//! 0.7.8): one queue for each key and URL, one event in flight in each, up to five attempts with waits of 1, 2, 4 and
-//! 8 s, `Retry-After` obeyed without a cap on 429 and 503. Retried are transport errors, 429 and 5xx except 501;
-//! everything else counts as delivered. All attempts of an event carry the same bytes and the same token. An event that
-//! waited more than 30 s is dropped when its turn comes, and a queue that holds 200 drops what comes.
+//! After livekit/protocol 1.52.1 (`webhook.DefaultNotifier`, one `ResourceURLNotifier` a URL,
+//! hashicorp/go-retryablehttp 0.7.8): one queue for each key and URL, one event in flight in each,
+//! up to five attempts with waits of 1, 2, 4 and 8 s, `Retry-After` obeyed without a cap on 429 and
+//! 503. Retried are transport errors, 429 and 5xx except 501; everything else counts as delivered.
+//! All attempts of an event carry the same bytes and the same token. An event that waited more than
+//! 30 s is dropped when its turn comes, and a queue that holds 200 drops what comes.
 //!
-//! Every time is multiplied by the factor given at construction, so that a story need not last as long as life.
-//! `Retry-After` is understood in seconds only, not as a date. There is no deadline for an attempt, as in LiveKit: a
-//! receiver that never answers holds its queue until the sender is dropped.
+//! Every time is multiplied by the factor given at construction, so that a story need not last as
+//! long as life. `Retry-After` is understood in seconds only, not as a date. There is no deadline
+//! for an attempt, as in LiveKit: a receiver that never answers holds its queue until the sender is
+//! dropped.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -106,7 +108,8 @@ struct Queue {
 // === impl Sender ===
 
 impl Sender {
-    /// Sends to each of `urls`, signed with one key pair; times are LiveKit's multiplied by `factor`.
+    /// Sends to each of `urls`, signed with one key pair; times are LiveKit's multiplied by
+    /// `factor`.
     ///
     /// # Errors
     /// When a URL cannot be read, or `factor` is not between 0 and 1.
@@ -127,8 +130,8 @@ impl Sender {
         Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
     }
 
-    /// Queues an event for every URL and returns at once, as LiveKit's does. At the first full queue it stops: the URLs
-    /// after it do not get the event. That is what LiveKit does.
+    /// Queues an event for every URL and returns at once, as LiveKit's does. At the first full
+    /// queue it stops: the URLs after it do not get the event. That is what LiveKit does.
     pub fn notify(&self, body: impl Into<Bytes>) {
         let body = body.into();
         let key = event_key(&body);
@@ -163,7 +166,8 @@ impl Sender {
             loop {
                 let reported = self.shared.reported.notified();
                 let mut reported = std::pin::pin!(reported);
-                // Counted as waiting from here on, so that no report falls between the look and the wait.
+                // Counted as waiting from here on, so that no report falls between the look and the
+                // wait.
                 reported.as_mut().enable();
                 if lock(&self.shared.reports).len() >= count {
                     return;
@@ -233,7 +237,8 @@ impl Shared {
         (attempts, Fate::GivenUp)
     }
 
-    /// Status, and the wait that `Retry-After` asks for. Redirects are followed as Go's client follows them.
+    /// Status, and the wait that `Retry-After` asks for. Redirects are followed as Go's client
+    /// follows them.
     async fn post(
         &self,
         url: &Uri,
@@ -300,8 +305,8 @@ fn resolve(base: &Uri, location: &HeaderValue) -> anyhow::Result<Uri> {
     Ok(Uri::from_parts(parts)?)
 }
 
-/// `EventKey` of livekit/protocol, `webhook/notifier.go`: the first of these objects that is there, even when the name
-/// in it is empty.
+/// `EventKey` of livekit/protocol, `webhook/notifier.go`: the first of these objects that is there,
+/// even when the name in it is empty.
 pub fn event_key(body: &[u8]) -> String {
     let event: Value = serde_json::from_slice(body).unwrap_or_default();
     let places = [

@@ -1,7 +1,8 @@
 //! A scripted endpoint: answers as told, keeps what it got.
 //!
-//! Each request takes the next answer of the script; when the script is over, the standing answer. Requests are kept
-//! before they are answered, so a request that is never answered can be waited for, too.
+//! Each request takes the next answer of the script; when the script is over, the standing answer.
+//! Requests are kept before they are answered, so a request that is never answered can be waited
+//! for, too.
 
 #![expect(clippy::disallowed_methods, reason = "a fixture's tasks end with its runtime")]
 
@@ -210,7 +211,8 @@ impl Receiver {
         let enough = async {
             loop {
                 let mut arrived = std::pin::pin!(self.shared.arrived.notified());
-                // Counted as waiting from here on, so that no request falls between the look and the wait.
+                // Counted as waiting from here on, so that no request falls between the look and
+                // the wait.
                 arrived.as_mut().enable();
                 if lock(&self.shared.seen).len() >= count {
                     return;

@@ -2,8 +2,8 @@
 //! so that the host never sees a byte that LiveKit did not sign.
 //!
 //! Cast: [`settings`] is the configuration, [`decision`] what to do with one request, [`answer`]
-//! what to say, [`headers`] the verdict for the host, [`watch`] and [`self_test`] find a wrong set-up
-//! and a wrong build. These are pure and run on any machine. Only in WebAssembly there are
+//! what to say, [`headers`] the verdict for the host, [`watch`] and [`self_test`] find a wrong
+//! set-up and a wrong build. These are pure and run on any machine. Only in WebAssembly there are
 //! `root` and `request`, which Envoy calls, and `hostcalls` and `environ`, which call Envoy.
 //!
 //! Guarantee: no path that a request can reach panics, and everything that is not verified is

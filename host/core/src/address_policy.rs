@@ -1,14 +1,14 @@
 //! Which addresses a delivery may reach.
 //!
-//! An endpoint's URL comes from whoever configures it; the network around the host must not be reachable through it.
-//! Three questions, asked at every attempt and once more when an endpoint is configured:
-//! [`AddressPolicy::judge_url`] before DNS, [`AddressPolicy::judge_all`] on what DNS said, [`AddressPolicy::judge`] on
-//! the address about to be dialled. One bad address among several refuses all of them, because whoever answers DNS
-//! could otherwise choose which is tried.
+//! An endpoint's URL comes from whoever configures it; the network around the host must not be
+//! reachable through it. Three questions, asked at every attempt and once more when an endpoint is
+//! configured: [`AddressPolicy::judge_url`] before DNS, [`AddressPolicy::judge_all`] on what DNS
+//! said, [`AddressPolicy::judge`] on the address about to be dialled. One bad address among several
+//! refuses all of them, because whoever answers DNS could otherwise choose which is tried.
 //!
-//! Guarantee: nothing in [`ranges`] is judged reachable unless the operator's allow-list names it by network and port.
-//! Not promised: that a public address is not the operator's own; such services belong on the list of denied ports or
-//! behind a firewall.
+//! Guarantee: nothing in [`ranges`] is judged reachable unless the operator's allow-list names it
+//! by network and port. Not promised: that a public address is not the operator's own; such
+//! services belong on the list of denied ports or behind a firewall.
 
 use crate::endpoint::{EndpointUrl, Host, PlainHttp};
 use std::net::IpAddr;
@@ -23,8 +23,9 @@ pub const ADDRESSES_MAX: usize = 16;
 /// Most entries of the allow-list.
 pub const ALLOWED_MAX: usize = 64;
 
-/// Ports at or above 1024 at which something that is not a webhook receiver usually listens. Below 1024 only 80 and
-/// 443 are open. A text sent there may be read as commands (Redis, memcached), or controls a machine (Docker, kubelet).
+/// Ports at or above 1024 at which something that is not a webhook receiver usually listens. Below
+/// 1024 only 80 and 443 are open. A text sent there may be read as commands (Redis, memcached), or
+/// controls a machine (Docker, kubelet).
 pub const DENIED_PORTS: [u16; 33] = [
     1433, 1521, 2049, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 4369, 5060, 5061, 5432, 5672, 5900,
     5984, 6000, 6379, 6443, 6566, 6665, 6666, 6667, 6668, 6669, 6697, 9042, 9092, 9200, 10250,
@@ -74,14 +75,15 @@ pub enum Refusal {
 // === impl AddressPolicy ===
 
 impl AddressPolicy {
-    /// A policy with exceptions: networks and ports that may be reached though they are not public, and whether public
-    /// addresses may be reached without TLS. Entries past [`ALLOWED_MAX`] are the configuration's to refuse.
+    /// A policy with exceptions: networks and ports that may be reached though they are not public,
+    /// and whether public addresses may be reached without TLS. Entries past [`ALLOWED_MAX`] are
+    /// the configuration's to refuse.
     pub fn new(allowed: Vec<Allow>, plain_http: PlainHttp) -> Self {
         Self { allowed, plain_http }
     }
 
-    /// What [`EndpointUrl::parse`] may accept under this policy. With an allow-list it accepts `http://`, and
-    /// [`AddressPolicy::judge_all`] decides by the address.
+    /// What [`EndpointUrl::parse`] may accept under this policy. With an allow-list it accepts
+    /// `http://`, and [`AddressPolicy::judge_all`] decides by the address.
     pub fn plain_http(&self) -> PlainHttp {
         if self.allowed.is_empty() { self.plain_http } else { PlainHttp::Allowed }
     }
@@ -89,8 +91,8 @@ impl AddressPolicy {
     /// Before DNS: the port, local names, plain http, and a literal address.
     ///
     /// # Errors
-    /// The [`Refusal`]. A local name or plain http is left to [`AddressPolicy::judge_all`] where the allow-list has an
-    /// entry for the port.
+    /// The [`Refusal`]. A local name or plain http is left to [`AddressPolicy::judge_all`] where
+    /// the allow-list has an entry for the port.
     pub fn judge_url(&self, url: &EndpointUrl) -> Result<(), Refusal> {
         match url.host() {
             Host::Address(address) => self.judge_all(url, &[*address]),

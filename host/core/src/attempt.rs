@@ -1,7 +1,7 @@
 //! What one HTTP try came to, and whose fault it was.
 //!
-//! [`Outcome`] is the fact, [`Class`] is our reading of it. The table of classes is [`Outcome::class`] and nothing else
-//! looks at a status.
+//! [`Outcome`] is the fact, [`Class`] is our reading of it. The table of classes is
+//! [`Outcome::class`] and nothing else looks at a status.
 
 /// The end of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +64,9 @@ pub enum Class {
 // === impl Outcome ===
 
 impl Outcome {
-    /// Our reading of it. A 3xx is a failure, because redirects are not followed: the URL in the configuration is what
-    /// the operator allowed. A status outside 2xx to 5xx is a broken receiver and worth another attempt.
+    /// Our reading of it. A 3xx is a failure, because redirects are not followed: the URL in the
+    /// configuration is what the operator allowed. A status outside 2xx to 5xx is a broken receiver
+    /// and worth another attempt.
     pub fn class(&self, client_errors: ClientErrors) -> Class {
         match self {
             Self::Answered { status, .. } => match (status, client_errors) {
@@ -80,7 +81,8 @@ impl Outcome {
         }
     }
 
-    /// The receiver's wish for a later attempt, in milliseconds, where it counts: on 408, 413, 425, 429 and 5xx.
+    /// The receiver's wish for a later attempt, in milliseconds, where it counts: on 408, 413, 425,
+    /// 429 and 5xx.
     pub fn hint_ms(&self) -> Option<i64> {
         match self {
             Self::Answered { status: 408 | 413 | 425 | 429 | 500..=599, retry_after_ms } => {

@@ -1,7 +1,8 @@
 //! The states of a delivery and what follows an attempt: the heart.
 //!
-//! [`after_attempt`] is the only place that decides between delivered, another attempt and dead. It reads nothing but
-//! its arguments; what it returns is written by the store under the claim's fence.
+//! [`after_attempt`] is the only place that decides between delivered, another attempt and dead. It
+//! reads nothing but its arguments; what it returns is written by the store under the claim's
+//! fence.
 
 use crate::attempt::{Class, Outcome};
 use crate::retry::Policy;
@@ -18,7 +19,8 @@ pub enum State {
     Dead(DeadReason),
 }
 
-/// Why we stopped trying. The words of the store, the metrics and the command line: [`DeadReason::as_str`].
+/// Why we stopped trying. The words of the store, the metrics and the command line:
+/// [`DeadReason::as_str`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeadReason {
     /// The schedule has no step left.
@@ -48,8 +50,8 @@ pub enum Next {
     Dead(DeadReason),
 }
 
-/// What follows attempt number `attempts_made` (1 for the first), which ended at `now` with `outcome`. The caller brings
-/// the time and the dice (a number in `0.0..1.0`).
+/// What follows attempt number `attempts_made` (1 for the first), which ended at `now` with
+/// `outcome`. The caller brings the time and the dice (a number in `0.0..1.0`).
 pub fn after_attempt(
     policy: &Policy,
     attempts_made: u32,
@@ -63,7 +65,8 @@ pub fn after_attempt(
         Class::Refused => Next::Dead(DeadReason::Refused),
         Class::AddressRefused => Next::Dead(DeadReason::AddressRefused),
         Class::Retry => {
-            // A count of 0 would be a caller's slip; read as 1 it cannot make a loop without a wait.
+            // A count of 0 would be a caller's slip; read as 1 it cannot make a loop without a
+            // wait.
             match policy.schedule.wait_ms(attempts_made.max(1), outcome.hint_ms(), dice) {
                 Some(wait_ms) => Next::RetryAt(now.plus_millis(wait_ms)),
                 None => Next::Dead(DeadReason::Exhausted),

@@ -1,8 +1,8 @@
 //! Where deliveries go: an endpoint's name, URL, signatures and limits.
 //!
-//! The URL is parsed by hand and strictly: what two parsers could read in two ways is refused, because one of them
-//! would be the one that vets the address and the other the one that dials it. Whether an address may be dialled is not
-//! decided here but in [`crate::address_policy`].
+//! The URL is parsed by hand and strictly: what two parsers could read in two ways is refused,
+//! because one of them would be the one that vets the address and the other the one that dials it.
+//! Whether an address may be dialled is not decided here but in [`crate::address_policy`].
 
 use crate::retry::Policy;
 use crate::signature::Signing;
@@ -24,7 +24,8 @@ pub const IN_FLIGHT_DEFAULT: usize = 32;
 /// Most ways of signing one delivery.
 pub const SIGNINGS_MAX: usize = 3;
 
-/// An endpoint's name: 1 to 64 of `a-z`, `0-9`, `-` and `_`. It stands in rows, metrics and the command line.
+/// An endpoint's name: 1 to 64 of `a-z`, `0-9`, `-` and `_`. It stands in rows, metrics and the
+/// command line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -102,7 +103,8 @@ impl Endpoint {
         }
     }
 
-    /// With other limits: the deadline of an attempt over all its phases in milliseconds, and the most attempts at once.
+    /// With other limits: the deadline of an attempt over all its phases in milliseconds, and the
+    /// most attempts at once.
     ///
     /// # Errors
     /// [`Error::AttemptTimeout`], [`Error::InFlight`].

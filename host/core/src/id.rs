@@ -1,7 +1,8 @@
-//! Typed ids: 128 bits, time first, so that they sort by creation. Printed as a prefix and 26 characters of Crockford's
-//! base 32 (the ULID form).
+//! Typed ids: 128 bits, time first, so that they sort by creation. Printed as a prefix and 26
+//! characters of Crockford's base 32 (the ULID form).
 
-/// Why a text is not an id. Upper case is refused too: an id has one spelling, so that texts can be compared.
+/// Why a text is not an id. Upper case is refused too: an id has one spelling, so that texts can be
+/// compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected `{prefix}` and 26 characters of base 32 in lower case")]
 pub struct Error {

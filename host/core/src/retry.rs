@@ -1,10 +1,12 @@
 //! When to try again.
 //!
-//! A [`Schedule`] is a list of waits, one before each attempt, so its length is the number of attempts. A receiver may
-//! ask for a longer wait (`Retry-After`, read by [`hint`]), never for a shorter one.
+//! A [`Schedule`] is a list of waits, one before each attempt, so its length is the number of
+//! attempts. A receiver may ask for a longer wait (`Retry-After`, read by [`hint`]), never for a
+//! shorter one.
 //!
-//! Guarantee: a wait after the first attempt is never under a second and never over the step times 1.2, or the capped
-//! hint times 1.1. Not promised: the exact moment; the worker sends when it has a free place.
+//! Guarantee: a wait after the first attempt is never under a second and never over the step times
+//! 1.2, or the capped hint times 1.1. Not promised: the exact moment; the worker sends when it has
+//! a free place.
 
 use crate::attempt::ClientErrors;
 
@@ -20,7 +22,8 @@ pub const TOTAL_MS_MAX: i64 = 14 * 24 * HOUR_MS;
 pub const WAIT_MS_MIN: i64 = SECOND_MS;
 /// A receiver's wish for a later attempt counts up to this, in milliseconds: 24 hours.
 pub const HINT_MS_MAX: i64 = 24 * HOUR_MS;
-/// The `max_age` of the `realtime` preset, in milliseconds: past its last step nothing is worth sending.
+/// The `max_age` of the `realtime` preset, in milliseconds: past its last step nothing is worth
+/// sending.
 pub const REALTIME_MAX_AGE_MS: i64 = MINUTE_MS;
 
 const SECOND_MS: i64 = 1_000;
@@ -46,7 +49,8 @@ const REALTIME_STEPS_MS: [i64; 6] =
 /// Waits before each attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// Milliseconds before each attempt; the first is usually 0. 1 to 32 steps, at most 14 days in all.
+    /// Milliseconds before each attempt; the first is usually 0. 1 to 32 steps, at most 14 days in
+    /// all.
     steps_ms: Vec<i64>,
     /// Milliseconds after which an event is not worth sending.
     max_age_ms: Option<i64>,
@@ -87,7 +91,8 @@ pub enum Error {
 // === impl Schedule ===
 
 impl Schedule {
-    /// A schedule of one's own: milliseconds before each attempt, and the age after which an event is not worth sending.
+    /// A schedule of one's own: milliseconds before each attempt, and the age after which an event
+    /// is not worth sending.
     ///
     /// # Errors
     /// [`Error`] says which limit was passed.
@@ -111,8 +116,8 @@ impl Schedule {
         }
     }
 
-    /// The `realtime` preset, for receivers that mirror live state: six attempts in 48 seconds, nothing older than a
-    /// minute.
+    /// The `realtime` preset, for receivers that mirror live state: six attempts in 48 seconds,
+    /// nothing older than a minute.
     pub fn realtime() -> Self {
         Self { steps_ms: REALTIME_STEPS_MS.into(), max_age_ms: Some(REALTIME_MAX_AGE_MS) }
     }
@@ -146,8 +151,9 @@ impl Schedule {
         self.max_age_ms.is_some_and(|max_ms| age_ms > max_ms)
     }
 
-    /// Milliseconds to wait before the next attempt when `attempts_made` have been made, or `None` when none is left.
-    /// `hint_ms` is what the receiver asked for; `dice` is a number in `0.0..1.0`.
+    /// Milliseconds to wait before the next attempt when `attempts_made` have been made, or `None`
+    /// when none is left. `hint_ms` is what the receiver asked for; `dice` is a number in
+    /// `0.0..1.0`.
     pub fn wait_ms(&self, attempts_made: u32, hint_ms: Option<i64>, dice: f64) -> Option<i64> {
         let step_ms = *self.steps_ms.get(usize::try_from(attempts_made).ok()?)?;
         let dice = if dice.is_finite() { dice.clamp(0.0, 1.0) } else { 0.5 };
@@ -155,8 +161,8 @@ impl Schedule {
         if attempts_made == 0 {
             return Some(own_ms);
         }
-        // Upward only: earlier than asked for is a broken promise. The cap comes first, so that many deliveries whose
-        // hints are over it still spread out.
+        // Upward only: earlier than asked for is a broken promise. The cap comes first, so that
+        // many deliveries whose hints are over it still spread out.
         let hint_ms =
             hint_ms.map(|hint| scale(hint.clamp(0, HINT_MS_MAX), 1_000 + (dice * 100.0) as i64));
         Some(own_ms.max(hint_ms.unwrap_or(0)).max(WAIT_MS_MIN))
@@ -170,7 +176,8 @@ impl Default for Schedule {
     }
 }
 
-/// `ms` times `permille` over 1,000, rounded up, so that a hint is never undercut. Both are small: no overflow.
+/// `ms` times `permille` over 1,000, rounded up, so that a hint is never undercut. Both are small:
+/// no overflow.
 fn scale(ms: i64, permille: i64) -> i64 {
     (ms * permille + 999) / 1_000
 }

@@ -1,8 +1,8 @@
 //! How a receiver can tell that a delivery is ours.
 //!
-//! Three ways, any of them at once: Standard Webhooks v1, LiveKit's own token (so that every LiveKit SDK receiver works
-//! behind us unmodified), and a plain HMAC-SHA256 header. All are computed anew for each attempt over the exact bytes
-//! that are sent.
+//! Three ways, any of them at once: Standard Webhooks v1, LiveKit's own token (so that every
+//! LiveKit SDK receiver works behind us unmodified), and a plain HMAC-SHA256 header. All are
+//! computed anew for each attempt over the exact bytes that are sent.
 
 use crate::time::Timestamp;
 use base64::Engine;
@@ -157,7 +157,8 @@ impl fmt::Debug for StandardSecret {
 // === impl Signing ===
 
 impl Signing {
-    /// Standard Webhooks v1. Several secrets, newest first, sign side by side while one replaces another.
+    /// Standard Webhooks v1. Several secrets, newest first, sign side by side while one replaces
+    /// another.
     ///
     /// # Errors
     /// [`Error::Secrets`].
@@ -218,8 +219,8 @@ impl Signing {
         }
     }
 
-    /// The headers of one attempt. `webhook-id` and `webhook-timestamp` come with [`Signing::Standard`] only: without a
-    /// signature over them they prove nothing.
+    /// The headers of one attempt. `webhook-id` and `webhook-timestamp` come with
+    /// [`Signing::Standard`] only: without a signature over them they prove nothing.
     pub fn headers(&self, signed: &Signed<'_>) -> Vec<Header> {
         match self {
             Self::Standard(secrets) => standard_headers(secrets, signed),

@@ -30,7 +30,8 @@ pub struct Error {
 // === impl Subscription ===
 
 impl Subscription {
-    /// Puts one together. No sources means every source, no event patterns every event, no room patterns every room.
+    /// Puts one together. No sources means every source, no event patterns every event, no room
+    /// patterns every room.
     ///
     /// # Errors
     /// When there are more than [`PATTERNS_MAX`] patterns of a kind or [`PLUGINS_MAX`] plugins.
@@ -78,8 +79,9 @@ impl Subscription {
         &self.plugins
     }
 
-    /// Whether an event of type `kind` from `room` of `source` belongs to it. An event without a room passes only where every room
-    /// does: a subscription to `prod-*` did not ask for what belongs to no room.
+    /// Whether an event of type `kind` from `room` of `source` belongs to it. An event without a
+    /// room passes only where every room does: a subscription to `prod-*` did not ask for what
+    /// belongs to no room.
     pub fn matches(&self, source: &str, kind: &str, room: Option<&str>) -> bool {
         let fits = |globs: &[Glob], name: &str| globs.iter().any(|glob| glob.matches(name));
         let source_fits = self.sources.is_empty() || self.sources.iter().any(|one| one == source);

@@ -23,7 +23,8 @@ pub struct Options {
 /// Reads the configuration.
 ///
 /// # Errors
-/// What is wrong with it is marked for the operator to mend. A file that cannot be read is not: nothing in it is wrong.
+/// What is wrong with it is marked for the operator to mend. A file that cannot be read is not:
+/// nothing in it is wrong.
 pub fn load(path: &Path) -> anyhow::Result<Config> {
     Config::load(path, &Environment::process()).map_err(|error| match error {
         config::Error::Read { .. } => error.into(),

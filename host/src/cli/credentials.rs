@@ -1,8 +1,8 @@
 //! The key pair that `send` signs with and `verify` judges by.
 //!
-//! A secret comes from a file or the environment, never from an argument that others on the machine can list. One
-//! line end at the end of a secret file is dropped, because every editor writes one; everything else is used as it
-//! stands, as LiveKit does.
+//! A secret comes from a file or the environment, never from an argument that others on the machine
+//! can list. One line end at the end of a secret file is dropped, because every editor writes one;
+//! everything else is used as it stands, as LiveKit does.
 
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};

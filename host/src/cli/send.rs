@@ -1,7 +1,9 @@
-//! `livekit-webhook send`: signs a sample of any event as LiveKit would, posts it, and says what the answer means.
+//! `livekit-webhook send`: signs a sample of any event as LiveKit would, posts it, and says what
+//! the answer means.
 //!
-//! The cast: [`request`] is one signed request, [`post`] sends it, [`fate`] knows how LiveKit reads an answer. The
-//! bytes and headers are those LiveKit sends. It does not retry: one request, one answer.
+//! The cast: [`request`] is one signed request, [`post`] sends it, [`fate`] knows how LiveKit reads
+//! an answer. The bytes and headers are those LiveKit sends. It does not retry: one request, one
+//! answer.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -31,7 +33,8 @@ use request::Signed;
 
 /// Where the gateway listens unless it is told otherwise.
 const DEFAULT_URL: &str = "http://127.0.0.1:8080/webhook";
-/// Longest body read from a file, in bytes: the gateway's own limit and room to go past it in a test.
+/// Longest body read from a file, in bytes: the gateway's own limit and room to go past it in a
+/// test.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;
@@ -275,7 +278,8 @@ fn tell_short(
     Ok(())
 }
 
-/// A stranger's text, made safe for a terminal: no control character but the line end and the tab survives.
+/// A stranger's text, made safe for a terminal: no control character but the line end and the tab
+/// survives.
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let safe = |c: char| {

@@ -1,9 +1,10 @@
 //! `livekit-webhook verify`: says why a captured request is, or is not, LiveKit's.
 //!
-//! The cast: [`capture`] reads the request, `host/wire` judges it, [`report`] lists its checks, [`cause`] looks for the
-//! reason of a refusal by trying out what usually goes wrong, [`vectors`] judges a whole file. The verdict is the
-//! gateway's own: it comes from the same verifier. The cause is a finding, not a guess: it is named only when the
-//! request passes the failed check once that one thing is undone, or when the token itself says so.
+//! The cast: [`capture`] reads the request, `host/wire` judges it, [`report`] lists its checks,
+//! [`cause`] looks for the reason of a refusal by trying out what usually goes wrong, [`vectors`]
+//! judges a whole file. The verdict is the gateway's own: it comes from the same verifier. The
+//! cause is a finding, not a guess: it is named only when the request passes the failed check once
+//! that one thing is undone, or when the token itself says so.
 
 use anyhow::Context as _;
 use livekit_webhook_wire::keys::KeyRing;
@@ -130,7 +131,8 @@ async fn pairs(options: &Options) -> anyhow::Result<Vec<KeyPair>> {
     Ok(pairs)
 }
 
-/// The ring decides what is well formed; it does not give secrets back, so the text is read once more.
+/// The ring decides what is well formed; it does not give secrets back, so the text is read once
+/// more.
 fn split_keys(text: &str) -> anyhow::Result<Vec<KeyPair>> {
     KeyRing::from_livekit_keys(text)?;
     let pairs = text.split(['\n', ',']).filter_map(|entry| entry.split_once(':'));

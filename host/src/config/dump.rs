@@ -165,7 +165,8 @@ fn quoted(text: &str) -> String {
     quoted
 }
 
-/// A JSON value as an inline TOML value. TOML has no null, and a configuration that was TOML has none.
+/// A JSON value as an inline TOML value. TOML has no null, and a configuration that was TOML has
+/// none.
 fn inline(value: &Value) -> String {
     match value {
         Value::Null => quoted("null"),

@@ -1,4 +1,5 @@
-//! Durations as people write them: a whole number and a unit. A number alone is refused: nobody could tell its unit.
+//! Durations as people write them: a whole number and a unit. A number alone is refused: nobody
+//! could tell its unit.
 
 /// Milliseconds of `250ms`, `5s`, `30m`, `2h` or `1d`.
 ///

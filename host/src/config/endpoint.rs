@@ -152,8 +152,8 @@ fn aged(section: &Section, steps_ms: Vec<i64>, max_age_ms: Option<i64>) -> Optio
     Schedule::new(steps_ms, max_age_ms).map_err(|error| section.problem("retry", error)).ok()
 }
 
-/// `signing` names the ways; each way's secret stands beside it. Standard is the default: an unsigned delivery has to be
-/// asked for with `signing = []`.
+/// `signing` names the ways; each way's secret stands beside it. Standard is the default: an
+/// unsigned delivery has to be asked for with `signing = []`.
 fn signing(section: &mut Section, context: &Context<'_>) -> Option<Vec<Signing>> {
     let ways = section.strings("signing").unwrap_or_else(|| vec!["standard".to_owned()]);
     let mut signing = Vec::with_capacity(ways.len());
@@ -182,7 +182,8 @@ fn signing(section: &mut Section, context: &Context<'_>) -> Option<Vec<Signing>>
     signing.into_iter().collect()
 }
 
-/// `secret_file` and its like on the endpoint, or `secrets = [{…}, {…}]` while one replaces another.
+/// `secret_file` and its like on the endpoint, or `secrets = [{…}, {…}]` while one replaces
+/// another.
 fn standard(section: &mut Section, context: &Context<'_>) -> Option<Signing> {
     let mut rotating = section.sections("secrets");
     if !rotating.is_empty() {

@@ -1,4 +1,5 @@
-//! `[[plugin]]`: the component, its configuration and its limits. Whether it loads is found out at the start.
+//! `[[plugin]]`: the component, its configuration and its limits. Whether it loads is found out at
+//! the start.
 
 use super::Plugin;
 use super::endpoint::name;

@@ -1,8 +1,9 @@
-//! Reads a TOML document strictly and collects every problem, each with its key and what would be right.
+//! Reads a TOML document strictly and collects every problem, each with its key and what would be
+//! right.
 //!
-//! A [`Section`] hands out its members by name and remembers which were asked for, so what is left at the end is
-//! unknown: it is reported with the nearest known name. Nothing stops at the first problem. serde's
-//! `deny_unknown_fields` would.
+//! A [`Section`] hands out its members by name and remembers which were asked for, so what is left
+//! at the end is unknown: it is reported with the nearest known name. Nothing stops at the first
+//! problem. serde's `deny_unknown_fields` would.
 
 use std::cell::RefCell;
 use std::fmt::Display;

@@ -54,8 +54,8 @@ impl Environment {
     }
 }
 
-/// Takes `secret_file`, `secret_env` or `secret` from `section`; exactly one must be there. A file's last line end is
-/// not part of its secret: editors put it there.
+/// Takes `secret_file`, `secret_env` or `secret` from `section`; exactly one must be there. A
+/// file's last line end is not part of its secret: editors put it there.
 pub fn take(section: &mut Section, folder: &Path, environment: &Environment) -> Option<Bytes> {
     let file = section.string("secret_file");
     let variable = section.string("secret_env");

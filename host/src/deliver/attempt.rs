@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 /// What every delivery says of itself.
 const AGENT: &str = concat!("livekit-webhook/", env!("CARGO_PKG_VERSION"));
-/// Specification "Standard Webhooks", "Webhook headers"; sent with every kind of signature, so that any receiver can
-/// drop repeats.
+/// Specification "Standard Webhooks", "Webhook headers"; sent with every kind of signature, so that
+/// any receiver can drop repeats.
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 /// Counted from 1.
 const WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");

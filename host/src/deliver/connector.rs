@@ -1,7 +1,8 @@
 //! Opens sockets to addresses the policy allows, and to no others.
 //!
-//! Mechanism: resolve once, judge every address, refuse if any is bad, connect only to what was judged, and look at the
-//! peer's address after connecting. This is the authority; the check when the configuration is read only fails earlier.
+//! Mechanism: resolve once, judge every address, refuse if any is bad, connect only to what was
+//! judged, and look at the peer's address after connecting. This is the authority; the check when
+//! the configuration is read only fails earlier.
 
 use hyper::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -151,8 +152,9 @@ impl Connector {
         Ok(Stream { io: Io::Tls(Box::new(TokioIo::new(stream))), h2 })
     }
 
-    /// The first address that takes a connection. Each but the last has half of the time that is left of `limit`: one
-    /// that swallows packets, as a broken IPv6 route does, must not hide a good one behind it.
+    /// The first address that takes a connection. Each but the last has half of the time that is
+    /// left of `limit`: one that swallows packets, as a broken IPv6 route does, must not hide a
+    /// good one behind it.
     async fn dial(
         &self,
         url: &EndpointUrl,
@@ -177,7 +179,8 @@ impl Connector {
             });
             match connected {
                 Ok((tcp, peer)) => {
-                    // What the kernel connected to is judged again: the last word before a byte leaves.
+                    // What the kernel connected to is judged again: the last word before a byte
+                    // leaves.
                     let judged = self.policy.judge_all(url, &[peer.ip()]);
                     return judged.map(|()| tcp).map_err(Refused::Address);
                 }

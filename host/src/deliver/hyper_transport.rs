@@ -23,11 +23,13 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept for one endpoint.
 const POOL_IDLE_MAX: usize = 32;
 
-/// How often an HTTP/2 connection with requests on it is asked whether it lives, and how long it may take to say so.
-/// Without it, a peer that vanished would be sent every attempt until the kernel gives the connection up.
+/// How often an HTTP/2 connection with requests on it is asked whether it lives, and how long it
+/// may take to say so. Without it, a peer that vanished would be sent every attempt until the
+/// kernel gives the connection up.
 const H2_PING: Duration = Duration::from_secs(5);
 
-/// One client for all endpoints: connections are reused, and every new one goes through the address policy.
+/// One client for all endpoints: connections are reused, and every new one goes through the address
+/// policy.
 pub struct HyperTransport {
     client: Client<Connector, Full<Bytes>>,
 }

@@ -10,8 +10,8 @@ use tracing::{error, info, warn};
 
 /// Results written in one transaction.
 const BATCH_MAX: usize = 512;
-/// How often a batch is tried that the store calls damage. Then its leases are left to end, and its deliveries are
-/// attempted again.
+/// How often a batch is tried that the store calls damage. Then its leases are left to end, and its
+/// deliveries are attempted again.
 const TRIES_MAX: u32 = 5;
 
 impl Deliverer {
@@ -40,8 +40,9 @@ impl Deliverer {
                     self.metrics.store_errors.inc();
                     warn!(error = &error as &dyn std::error::Error, "results wait for the store");
                     failures += match error {
-                        // Giving up would send again what was delivered. Waiting is bounded by the places that these
-                        // results hold: without them the worker claims nothing more. Shutdown closes the store.
+                        // Giving up would send again what was delivered. Waiting is bounded by the
+                        // places that these results hold: without them the worker claims nothing
+                        // more. Shutdown closes the store.
                         Error::Unavailable(_) | Error::Full => 0,
                         Error::Closed => TRIES_MAX,
                         _ => 1,

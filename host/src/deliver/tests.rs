@@ -1,4 +1,5 @@
-//! The stage over the memory store and a scripted transport. Time is tokio's, paused: it moves when nothing else can.
+//! The stage over the memory store and a scripted transport. Time is tokio's, paused: it moves when
+//! nothing else can.
 
 mod limits;
 mod outcomes;
@@ -27,7 +28,8 @@ use tokio::time::Instant;
 /// How long a condition may take, in paused seconds.
 const PATIENCE_S: u32 = 3_600;
 
-/// The paused clock, from [`START`] on. Counts how often it is looked at: a spinning worker looks without end.
+/// The paused clock, from [`START`] on. Counts how often it is looked at: a spinning worker looks
+/// without end.
 struct PausedClock {
     began: Instant,
     looks: AtomicUsize,

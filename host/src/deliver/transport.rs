@@ -13,7 +13,8 @@ pub const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 pub const RESPONSE_BYTES_KEPT: usize = 16 * 1024;
 /// Most header fields of a response.
 pub const RESPONSE_HEADERS_MAX: usize = 100;
-/// Bytes of a response's head from which on no more is read of it: one read of as many again may have come in one go.
+/// Bytes of a response's head from which on no more is read of it: one read of as many again may
+/// have come in one go.
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// A POST that is ready to go.
@@ -48,7 +49,8 @@ pub struct Answered {
 pub struct Failure {
     /// What follows is decided by this, never by the text.
     pub class: ErrorClass,
-    /// In words, for the attempt log. No secret is in it: it never quotes a header or a URL's query.
+    /// In words, for the attempt log. No secret is in it: it never quotes a header or a URL's
+    /// query.
     pub text: String,
 }
 

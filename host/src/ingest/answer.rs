@@ -1,4 +1,5 @@
-//! What a sender is told. Strangers get a stable code; the exact reason goes to the log and the metrics.
+//! What a sender is told. Strangers get a stable code; the exact reason goes to the log and the
+//! metrics.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -39,7 +40,8 @@ pub enum Answer {
     Slow,
     /// The body broke off or was not framed as HTTP demands.
     Broken,
-    /// Cannot store now. The word for the log: `store`, `full`, `deadline`, `body_room`, `no_keys`, `no_source`.
+    /// Cannot store now. The word for the log: `store`, `full`, `deadline`, `body_room`, `no_keys`,
+    /// `no_source`.
     Unavailable(&'static str),
 }
 
@@ -66,7 +68,8 @@ impl Answer {
         }
     }
 
-    /// HTTP status. LiveKit tries again on 503 only; every other one of these ends the matter for it.
+    /// HTTP status. LiveKit tries again on 503 only; every other one of these ends the matter for
+    /// it.
     pub fn status(self) -> StatusCode {
         match self {
             Self::Stored
@@ -99,8 +102,8 @@ impl Answer {
         }
     }
 
-    /// The HTTP answer. Refusals are `application/problem+json` (RFC 9457). No `Retry-After`, ever: LiveKit obeys it
-    /// without a cap, and its queue for the room would freeze.
+    /// The HTTP answer. Refusals are `application/problem+json` (RFC 9457). No `Retry-After`, ever:
+    /// LiveKit obeys it without a cap, and its queue for the room would freeze.
     pub fn into_response(self, body_left_unread: bool) -> Response<Full<Bytes>> {
         let body = match self.code() {
             None => Bytes::new(),

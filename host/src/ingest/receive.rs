@@ -17,7 +17,8 @@ use std::net::SocketAddr;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Bytes kept of a body that is over the limit. Its signature can no longer be checked, so it must not fill the store.
+/// Bytes kept of a body that is over the limit. Its signature can no longer be checked, so it must
+/// not fill the store.
 pub const CUT_BODY_BYTES_KEPT: usize = 64 * 1024;
 
 /// The end of a request.
@@ -35,7 +36,8 @@ impl Ingest {
     /// Answers one request. Never fails: whatever happens becomes an answer.
     ///
     /// # Cancel safety
-    /// Dropped before the store was asked, nothing is kept; dropped after, the event may be kept. It is never half kept.
+    /// Dropped before the store was asked, nothing is kept; dropped after, the event may be kept.
+    /// It is never half kept.
     pub(super) async fn receive(
         &self,
         request: Request<Incoming>,
@@ -50,8 +52,8 @@ impl Ingest {
         end.answer.into_response(end.unread)
     }
 
-    /// Everything that can be told before the first byte of the body. The token of an unverified request that is to be
-    /// quarantined is its rejection.
+    /// Everything that can be told before the first byte of the body. The token of an unverified
+    /// request that is to be quarantined is its rejection.
     fn head(
         &self,
         request: &Request<Incoming>,
@@ -104,7 +106,8 @@ impl Ingest {
             }
         };
         let (unread, arrived) = (received.cut, Instant::now());
-        // A durable write is asked for once and awaited with a deadline; giving up on the answer does not undo it.
+        // A durable write is asked for once and awaited with a deadline; giving up on the answer
+        // does not undo it.
         let judged = self.judge(token, received, peer);
         let answer = tokio::time::timeout(self.options.answer_timeout, judged)
             .await

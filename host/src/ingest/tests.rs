@@ -1,4 +1,5 @@
-//! Ingest over real loopback sockets, with a client that writes bytes: what no HTTP library would send can be sent too.
+//! Ingest over real loopback sockets, with a client that writes bytes: what no HTTP library would
+//! send can be sent too.
 
 mod answers;
 mod connections;

@@ -143,8 +143,8 @@ impl Plugin {
         Ok(outputs)
     }
 
-    /// A store for `input`, and the account that is charged for it. Only who holds a place gets one: without it no tick
-    /// would come to stop the guest.
+    /// A store for `input`, and the account that is charged for it. Only who holds a place gets
+    /// one: without it no tick would come to stop the guest.
     pub(super) fn store(
         &self,
         _place: &Place<'_>,

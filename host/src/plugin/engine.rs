@@ -3,10 +3,10 @@
 //!
 //! Instances come from a pool of memory that is mapped once, so that a fresh one for each event
 //! costs microseconds. A machine that does not give the address space gets them on demand: slower,
-//! with the same limits. While a call runs, a thread ticks every millisecond; at a tick, running wasm
-//! comes back to the host, which charges its CPU (see [`super::meter`]). Without a call it sleeps, so
-//! that an idle host costs nothing. It holds the engine weakly and ends when the last plugin has let
-//! it go.
+//! with the same limits. While a call runs, a thread ticks every millisecond; at a tick, running
+//! wasm comes back to the host, which charges its CPU (see [`super::meter`]). Without a call it
+//! sleeps, so that an idle host costs nothing. It holds the engine weakly and ends when the last
+//! plugin has let it go.
 //!
 //! Non-guarantee: a tick does not interrupt a host function, nor one long copy within the guest's
 //! memory.
@@ -104,8 +104,8 @@ impl Engine {
         &self.inner
     }
 
-    /// Waits until another instance may exist, and keeps the engine ticking for it. `None` never comes while the engine
-    /// lives.
+    /// Waits until another instance may exist, and keeps the engine ticking for it. `None` never
+    /// comes while the engine lives.
     ///
     /// # Cancel safety
     /// Safe.
@@ -128,7 +128,8 @@ impl Engine {
                     engine.increment_epoch();
                     drop(engine);
                     if counted.load(Ordering::SeqCst) == 0 {
-                        // An instance that came since then has left its token: this returns at once.
+                        // An instance that came since then has left its token: this returns at
+                        // once.
                         std::thread::park_timeout(IDLE_LOOK);
                     } else {
                         std::thread::sleep(TICK);

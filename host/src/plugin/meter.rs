@@ -2,9 +2,9 @@
 //!
 //! The time of each poll of the call is added up: a call that waits is not charged, one that
 //! computes is. At each tick of the engine the running guest comes back and is stopped if it is
-//! over. A guest that runs is looked at every tick, so a longer gap is time in which the machine ran
-//! something else; of it, [`GAP_MAX`] is charged. The same place looks at the wall clock, since a
-//! runtime with one busy thread may be late to fire its timers.
+//! over. A guest that runs is looked at every tick, so a longer gap is time in which the machine
+//! ran something else; of it, [`GAP_MAX`] is charged. The same place looks at the wall clock, since
+//! a runtime with one busy thread may be late to fire its timers.
 //!
 //! Non-guarantee: on a machine so busy that the ticks themselves come late, a guest may use more
 //! than its budget. The deadline ends it then.

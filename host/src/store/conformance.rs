@@ -1,10 +1,12 @@
 //! What every adapter must do, as one suite over `&dyn Store`.
 //!
-//! Each function takes an empty store. Time is an argument, so the suite never waits. What only one adapter can show
-//! (files, locks, kills) is tested beside that adapter.
+//! Each function takes an empty store. Time is an argument, so the suite never waits. What only one
+//! adapter can show (files, locks, kills) is tested beside that adapter.
 
 use super::*;
-use livekit_webhook_core::delivery::DeadReason;
+use bytes::Bytes;
+use livekit_webhook_core::attempt::Outcome;
+use livekit_webhook_core::delivery::{DeadReason, Next, State};
 
 mod append;
 mod claim;

@@ -1,11 +1,11 @@
 //! Who has claimed what, for adapters whose file or memory has one owner.
 //!
-//! Leases live in memory only: a claim costs no write, and a restart releases everything, which is right because the
-//! workers are gone with it. A fence stays current past the end of its lease until somebody else claims: a late record
-//! is better than a repeated attempt.
+//! Leases live in memory only: a claim costs no write, and a restart releases everything, which is
+//! right because the workers are gone with it. A fence stays current past the end of its lease
+//! until somebody else claims: a late record is better than a repeated attempt.
 //!
-//! A record is *settled* while its write is on the way to the disk. A settled lease does not expire, so nobody can claim
-//! what is about to change.
+//! A record is *settled* while its write is on the way to the disk. A settled lease does not
+//! expire, so nobody can claim what is about to change.
 
 use super::Fence;
 use livekit_webhook_core::time::Timestamp;
@@ -54,8 +54,8 @@ impl<K: Copy + Eq + Hash> Leases<K> {
         self.by_key.get(&key).is_some_and(|lease| lease.fence == fence && !lease.is_settled)
     }
 
-    /// Keeps everybody off until [`Leases::finish`] or [`Leases::unsettle`]. False when the fence is stale, or when it
-    /// has been used already.
+    /// Keeps everybody off until [`Leases::finish`] or [`Leases::unsettle`]. False when the fence
+    /// is stale, or when it has been used already.
     pub fn settle(&mut self, key: K, fence: Fence) -> bool {
         match self.by_key.get_mut(&key) {
             Some(lease) if lease.fence == fence && !lease.is_settled => {

@@ -1,9 +1,10 @@
 //! The store in memory, for unit tests and the simulation.
 //!
-//! The same answers as the other adapters, nothing kept past the process. It can be told to fail: [`MemoryStore::fail_next`]
-//! refuses the next writes before they happen, [`MemoryStore::fill_next`] because the queue is full,
-//! [`MemoryStore::hang_next`] never answers them, and [`MemoryStore::lose_next_answers`] does them and then says that it
-//! could not, which is what a lost connection looks like.
+//! The same answers as the other adapters, nothing kept past the process. It can be told to fail:
+//! [`MemoryStore::fail_next`] refuses the next writes before they happen,
+//! [`MemoryStore::fill_next`] because the queue is full, [`MemoryStore::hang_next`] never answers
+//! them, and [`MemoryStore::lose_next_answers`] does them and then says that it could not, which is
+//! what a lost connection looks like.
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, DeliveryFilter, Depth, DueDelivery, Error,

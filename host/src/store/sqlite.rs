@@ -1,12 +1,14 @@
 //! The embedded store: one SQLite file.
 //!
-//! The cast: one *writer* thread that turns whatever is queued into one transaction ([`writer`]); a few *readers* on
-//! blocking threads beside it; *leases* in memory, since the file has one owner. The owner holds a lock on `FILE.lock`
-//! while it serves; command-line readers open the file beside it, without the lock and for reading only.
+//! The cast: one *writer* thread that turns whatever is queued into one transaction ([`writer`]); a
+//! few *readers* on blocking threads beside it; *leases* in memory, since the file has one owner.
+//! The owner holds a lock on `FILE.lock` while it serves; command-line readers open the file beside
+//! it, without the lock and for reading only.
 //!
-//! Guarantee: an acknowledged write is in the log and synced (`synchronous=FULL`), so it survives a kill -9 and, if the
-//! disk keeps its word, a power cut. A failed write changes nothing, in the file or in memory, and the store goes on.
-//! Not promised: leases across a restart (they are released, the workers being gone), and more than one machine.
+//! Guarantee: an acknowledged write is in the log and synced (`synchronous=FULL`), so it survives a
+//! kill -9 and, if the disk keeps its word, a power cut. A failed write changes nothing, in the
+//! file or in memory, and the store goes on. Not promised: leases across a restart (they are
+//! released, the workers being gone), and more than one machine.
 
 use super::leases::Leases;
 use super::{
@@ -156,7 +158,8 @@ impl SqliteStore {
         result.await.map_err(|_| Error::Closed)?
     }
 
-    /// Runs `query` on a reader, on a blocking thread. Dropped while it waits, it does nothing; later it finishes.
+    /// Runs `query` on a reader, on a blocking thread. Dropped while it waits, it does nothing;
+    /// later it finishes.
     async fn read<T, F>(&self, query: F) -> Result<T, Error>
     where
         T: Send + 'static,

@@ -1,4 +1,5 @@
-//! The layering is a test: which module may use which, what pure crates may depend on, how long a file may be.
+//! The layering is a test: which module may use which, what pure crates may depend on, how long a
+//! file may be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +12,8 @@ const FILE_LINES_MAX: usize = 400;
 /// Modules that any other may use: they know nothing of the stages.
 const COMMON: [&str; 3] = ["tasks", "metrics", "clock"];
 
-/// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md draws the same.
+/// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
+/// draws the same.
 const EDGES: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),

@@ -1,9 +1,9 @@
 //! Phase C: what a router needs of verified bytes. One strict pass, no copy of the body.
 //!
-//! Guarantee: what is accepted is one JSON object that every parser reads alike (no duplicate members, no lone
-//! surrogates, no numbers out of range), and `serde_json` finds the same `event` in it.
-//! Not guaranteed: that the fields have the types LiveKit gives them. A known field of a wrong type is as good as
-//! absent here; [`crate::event::Event::problems`] names it.
+//! Guarantee: what is accepted is one JSON object that every parser reads alike (no duplicate
+//! members, no lone surrogates, no numbers out of range), and `serde_json` finds the same `event`
+//! in it. Not guaranteed: that the fields have the types LiveKit gives them. A known field of a
+//! wrong type is as good as absent here; [`crate::event::Event::problems`] names it.
 
 use std::borrow::Cow;
 
@@ -12,11 +12,12 @@ use crate::json::{self, Reader, Text, Value};
 /// Deepest nesting of a body.
 pub const DEPTH_MAX: usize = json::DEPTH_MAX;
 
-/// Longest string kept, in bytes. A longer `event` makes the body unusable, any other longer string is `None`. LiveKit
-/// allows names and identities of 256 bytes.
+/// Longest string kept, in bytes. A longer `event` makes the body unusable, any other longer string
+/// is `None`. LiveKit allows names and identities of 256 bytes.
 pub const FIELD_BYTES_MAX: usize = 1024;
 
-/// What every part of the gateway may rely on. Unknown members are left where they are: in the bytes.
+/// What every part of the gateway may rely on. Unknown members are left where they are: in the
+/// bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// `event`, never empty.
@@ -79,7 +80,8 @@ struct Place<'a> {
     identity: Option<Text<'a>>,
 }
 
-/// The `event` of `body`: the same pass and the same refusals as [`Envelope::parse`], nothing else kept.
+/// The `event` of `body`: the same pass and the same refusals as [`Envelope::parse`], nothing else
+/// kept.
 ///
 /// # Errors
 /// As [`Envelope::parse`].
@@ -90,10 +92,12 @@ pub fn event_type(body: &[u8]) -> Result<Cow<'_, str>, Error> {
 // === impl Envelope ===
 
 impl Envelope {
-    /// Reads `body`: UTF-8, one JSON object, no BOM, no duplicate members, no lone surrogates, depth within
-    /// [`DEPTH_MAX`], `event` a non-empty string. A known field of a wrong type is `None`, not an error.
+    /// Reads `body`: UTF-8, one JSON object, no BOM, no duplicate members, no lone surrogates,
+    /// depth within [`DEPTH_MAX`], `event` a non-empty string. A known field of a wrong type is
+    /// `None`, not an error.
     ///
-    /// A field counts under its camelCase and its snake_case name; where both are there, the first counts.
+    /// A field counts under its camelCase and its snake_case name; where both are there, the first
+    /// counts.
     ///
     /// # Errors
     /// The first thing that makes the body unusable, with its byte offset.

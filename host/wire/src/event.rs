@@ -1,12 +1,13 @@
 //! The lossless typed view of an event: every field optional, enums open, unknown members kept.
 //!
-//! Cast: an [`Event`] owns the JSON object as it came. Views ([`room::Room`], [`egress::EgressInfo`], …) borrow from it
-//! and read a field when it is asked for, under its camelCase or its snake_case name. [`Event::problems`] says which
-//! known fields do not fit.
+//! Cast: an [`Event`] owns the JSON object as it came. Views ([`room::Room`],
+//! [`egress::EgressInfo`], …) borrow from it and read a field when it is asked for, under its
+//! camelCase or its snake_case name. [`Event::problems`] says which known fields do not fit.
 //!
-//! Guarantee: a field that does not fit is as good as absent and never costs the event; [`Event::to_json`] gives every
-//! member back, known or not, in its order. Not guaranteed: the same bytes (spacing, escapes, the spelling of numbers,
-//! and the last digits of numbers beyond 64 bits). Signatures are made over the bytes as received, not over this.
+//! Guarantee: a field that does not fit is as good as absent and never costs the event;
+//! [`Event::to_json`] gives every member back, known or not, in its order. Not guaranteed: the same
+//! bytes (spacing, escapes, the spelling of numbers, and the last digits of numbers beyond 64
+//! bits). Signatures are made over the bytes as received, not over this.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! Patterns over event types and room names: `*` stands for any run of characters, all else for itself.
+//! Patterns over event types and room names: `*` stands for any run of characters, all else for
+//! itself.
 
 /// Longest pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 256;
@@ -31,8 +32,8 @@ impl Glob {
         Ok(Self { text: text.to_owned() })
     }
 
-    /// Whether the whole of `name` fits. Looks at each byte of `name` at most once per byte of the pattern: between
-    /// two stars the leftmost fit is as good as any, so nothing is tried again.
+    /// Whether the whole of `name` fits. Looks at each byte of `name` at most once per byte of the
+    /// pattern: between two stars the leftmost fit is as good as any, so nothing is tried again.
     pub fn matches(&self, name: &str) -> bool {
         let Some((head, rest)) = self.text.split_once('*') else {
             return self.text == name;

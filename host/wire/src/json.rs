@@ -1,12 +1,14 @@
 //! A strict JSON reader that borrows: one pass, no tree, no copy.
 //!
-//! The token and the envelope are read with it, here and in Envoy's wasm runtime, where a general parser costs more
-//! than the hash of the body. A caller asks for one object and is called back with each member; what it does not want
-//! it skips, and what is skipped is checked as strictly as what is kept.
+//! The token and the envelope are read with it, here and in Envoy's wasm runtime, where a general
+//! parser costs more than the hash of the body. A caller asks for one object and is called back
+//! with each member; what it does not want it skips, and what is skipped is checked as strictly as
+//! what is kept.
 //!
-//! Guarantee: whatever it accepts, `serde_json` accepts too (the fuzzer holds it to that), with these refused on top:
-//! duplicate members at any depth, nesting over [`DEPTH_MAX`], more than [`MEMBERS_MAX`] members in open objects.
-//! Not guaranteed: which of several errors in one document is reported.
+//! Guarantee: whatever it accepts, `serde_json` accepts too (the fuzzer holds it to that), with
+//! these refused on top: duplicate members at any depth, nesting over [`DEPTH_MAX`], more than
+//! [`MEMBERS_MAX`] members in open objects. Not guaranteed: which of several errors in one document
+//! is reported.
 
 use std::borrow::Cow;
 
@@ -18,7 +20,8 @@ pub(crate) use text::Text;
 /// Deepest nesting, counting the outermost object as one.
 pub const DEPTH_MAX: usize = 64;
 
-/// Most members remembered at once, over all objects that are open. Bounds the memory of the duplicate check.
+/// Most members remembered at once, over all objects that are open. Bounds the memory of the
+/// duplicate check.
 pub const MEMBERS_MAX: usize = 65_536;
 
 /// Objects with more members are checked for duplicates by sorting.
@@ -113,7 +116,8 @@ pub(crate) struct Reader<'a> {
     names: Vec<(Cow<'a, [u8]>, usize)>,
 }
 
-/// Reads `bytes` as one object and hands each member to `member`, which must read or skip its value.
+/// Reads `bytes` as one object and hands each member to `member`, which must read or skip its
+/// value.
 pub(crate) fn document<'a>(
     bytes: &'a [u8],
     member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<(), Error>,
@@ -198,7 +202,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An object, member by member. Refused when no object comes next: ask [`Reader::at_object`] first.
+    /// An object, member by member. Refused when no object comes next: ask [`Reader::at_object`]
+    /// first.
     pub(crate) fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, &[u8]) -> Result<(), Error>,

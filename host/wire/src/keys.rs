@@ -14,8 +14,8 @@ pub const SECRETS_PER_KEY_MAX: usize = 4;
 
 pub(crate) type HmacSha256 = Hmac<Sha256>;
 
-/// Keys a receiver trusts: several keys, several secrets per key (rotation). The HMAC state of each secret is prepared
-/// once. `Debug` prints key names only.
+/// Keys a receiver trusts: several keys, several secrets per key (rotation). The HMAC state of each
+/// secret is prepared once. `Debug` prints key names only.
 #[derive(Clone, Default)]
 pub struct KeyRing {
     keys: Vec<Key>,
@@ -60,7 +60,8 @@ impl KeyRing {
         Self::default()
     }
 
-    /// Adds one secret under `api_key`. The secret is used as its raw bytes, as LiveKit does: no trimming, no decoding.
+    /// Adds one secret under `api_key`. The secret is used as its raw bytes, as LiveKit does: no
+    /// trimming, no decoding.
     ///
     /// # Errors
     /// When the key or the secret is empty, or a limit (64 keys, 4 secrets per key) is passed.
@@ -88,8 +89,9 @@ impl KeyRing {
         Ok(())
     }
 
-    /// Reads LiveKit's own `LIVEKIT_KEYS` form: `key: secret`, one a line (or separated by commas). As LiveKit, it
-    /// wants white space after the colon. Empty lines and lines that begin with `#` are skipped.
+    /// Reads LiveKit's own `LIVEKIT_KEYS` form: `key: secret`, one a line (or separated by commas).
+    /// As LiveKit, it wants white space after the colon. Empty lines and lines that begin with `#`
+    /// are skipped.
     ///
     /// # Errors
     /// With the line number, never with the text: it holds secrets.
@@ -125,8 +127,9 @@ impl KeyRing {
 
     /// The index of the secret of `api_key` that made `signature` over `signed`.
     ///
-    /// Takes the same time for a known and an unknown key: as many HMACs as the key with the most secrets has, each
-    /// compared in constant time, none skipped. Where there is no secret, another one stands in and cannot win.
+    /// Takes the same time for a known and an unknown key: as many HMACs as the key with the most
+    /// secrets has, each compared in constant time, none skipped. Where there is no secret, another
+    /// one stands in and cannot win.
     pub(crate) fn verify(
         &self,
         api_key: &str,
@@ -152,7 +155,8 @@ impl KeyRing {
         }
     }
 
-    /// The first key with a secret that made `signature`, whatever key the token names. To explain a refusal.
+    /// The first key with a secret that made `signature`, whatever key the token names. To explain
+    /// a refusal.
     pub(crate) fn signer(&self, signed: &[u8], signature: &[u8; 32]) -> Option<&str> {
         let made = |key: &&Key| key.secrets.iter().any(|s| signs(s, signed, signature).into());
         self.keys.iter().find(made).map(|key| &*key.name)

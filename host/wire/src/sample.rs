@@ -1,9 +1,10 @@
 //! Realistic bodies of all events LiveKit sends, for `send`, tests and demonstrations.
 //!
-//! The form is protojson of `livekit.WebhookEvent` (livekit/protocol 1.52.1) as Go's sender writes it: lowerCamelCase
-//! names in the order of declaration, zero values absent, 64-bit integers as strings, one line. Guaranteed: the same
-//! arguments give the same bytes, and all samples of one seed tell one story (the same room has the same sid in
-//! each). Not guaranteed: that a field LiveKit may send is there; these are usual bodies, not complete ones.
+//! The form is protojson of `livekit.WebhookEvent` (livekit/protocol 1.52.1) as Go's sender writes
+//! it: lowerCamelCase names in the order of declaration, zero values absent, 64-bit integers as
+//! strings, one line. Guaranteed: the same arguments give the same bytes, and all samples of one
+//! seed tell one story (the same room has the same sid in each). Not guaranteed: that a field
+//! LiveKit may send is there; these are usual bodies, not complete ones.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};

@@ -1,4 +1,5 @@
-//! What LiveKit does when it sends: the token over a body. For `send`, for LiveKit-mode deliveries, for tests.
+//! What LiveKit does when it sends: the token over a body. For `send`, for LiveKit-mode deliveries,
+//! for tests.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -14,9 +15,11 @@ pub const TOKEN_LIFETIME_S: i64 = 300;
 #[doc(hidden)]
 pub const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// The value of `Authorization` for `body`: an HS256 JWT with `iss`, `nbf`, `iat`, `exp` and `sha256`, no scheme.
+/// The value of `Authorization` for `body`: an HS256 JWT with `iss`, `nbf`, `iat`, `exp` and
+/// `sha256`, no scheme.
 ///
-/// An empty secret is not refused here: whoever holds keys parses them first ([`crate::keys::KeyRing::insert`]).
+/// An empty secret is not refused here: whoever holds keys parses them first
+/// ([`crate::keys::KeyRing::insert`]).
 pub fn authorization(api_key: &str, secret: &[u8], body: &[u8], now_s: i64) -> String {
     let issuer = serde_json::Value::from(api_key);
     let expires_at_s = now_s.saturating_add(TOKEN_LIFETIME_S);
@@ -27,8 +30,8 @@ pub fn authorization(api_key: &str, secret: &[u8], body: &[u8], now_s: i64) -> S
     signed(secret, HEADER, &claims)
 }
 
-/// The compact form of `claims` under `header`, which is encoded already. For tests and fuzzers, which sign what
-/// LiveKit never would.
+/// The compact form of `claims` under `header`, which is encoded already. For tests and fuzzers,
+/// which sign what LiveKit never would.
 #[doc(hidden)]
 pub fn signed(secret: &[u8], header: &str, claims: &str) -> String {
     let mut token = format!("{header}.");

@@ -64,8 +64,8 @@ fn every_line_gets_its_verdict() {
     assert_eq!((judged, wrong), (LINES, 0));
 }
 
-/// In the file's words. `typed_view` of a body that was never LiveKit's says what LiveKit sent, not what arrived: one
-/// such line (UTF-16) cannot be told from the body.
+/// In the file's words. `typed_view` of a body that was never LiveKit's says what LiveKit sent, not
+/// what arrived: one such line (UTF-16) cannot be told from the body.
 fn typed_view(body: &[u8]) -> &'static str {
     match Event::from_slice(body).map(|event| event.fit()) {
         Ok(Fit::Whole) => "ok",

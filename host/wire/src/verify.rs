@@ -1,15 +1,17 @@
 //! The verdict: is this request LiveKit's?
 //!
-//! Cast: the [`Verifier`] judges the values of `Authorization` and gives a [`Token`], which then judges the body's
-//! SHA-256. A [`Rejection`] says which check failed.
+//! Cast: the [`Verifier`] judges the values of `Authorization` and gives a [`Token`], which then
+//! judges the body's SHA-256. A [`Rejection`] says which check failed.
 //!
-//! Mechanism, in this order: one value; three canonical base64url parts; a strict JOSE header with `alg` HS256 and
-//! nothing critical; strict claims; `iss`; the HMAC, in constant time; only then the times and `sha256`.
+//! Mechanism, in this order: one value; three canonical base64url parts; a strict JOSE header with
+//! `alg` HS256 and nothing critical; strict claims; `iss`; the HMAC, in constant time; only then
+//! the times and `sha256`.
 //!
-//! Guarantee: no claim but `iss` is believed before the HMAC is right, and a stranger can tell an unknown key from a
-//! wrong signature neither by the answer nor by the time it takes. No clock is read: `now_s` is an argument.
-//! Not guaranteed: freshness beyond `exp` (a captured request verifies until then; dedupe by event id ends that), and
-//! nothing but the body: LiveKit signs no URL, method or header.
+//! Guarantee: no claim but `iss` is believed before the HMAC is right, and a stranger can tell an
+//! unknown key from a wrong signature neither by the answer nor by the time it takes. No clock is
+//! read: `now_s` is an argument. Not guaranteed: freshness beyond `exp` (a captured request
+//! verifies until then; dedupe by event id ends that), and nothing but the body: LiveKit signs no
+//! URL, method or header.
 
 use crate::body_hash::BodyHash;
 use crate::json;
@@ -31,11 +33,11 @@ pub const LEEWAY_S_MAX: u32 = 300;
 /// What may be set. The default is what every source should use.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Clock difference allowed, in seconds, 0 to 300. Default 60, as LiveKit's Go, Python and Rust receivers. A
-    /// larger value counts as 300.
+    /// Clock difference allowed, in seconds, 0 to 300. Default 60, as LiveKit's Go, Python and Rust
+    /// receivers. A larger value counts as 300.
     pub leeway_s: u32,
-    /// Refuse tokens issued longer ago than this plus the leeway, in seconds, and tokens that do not say when they
-    /// were issued. 0 (default): no limit beyond `exp`.
+    /// Refuse tokens issued longer ago than this plus the leeway, in seconds, and tokens that do
+    /// not say when they were issued. 0 (default): no limit beyond `exp`.
     pub token_age_max_s: u32,
     /// Accept `Bearer ` before the token. Default false: LiveKit sends none.
     pub accept_bearer_prefix: bool,
@@ -54,13 +56,14 @@ pub struct Verifier {
     rules: Rules,
 }
 
-/// A token whose signature and times are right. Says nothing of a body until [`Token::check_body`] has.
+/// A token whose signature and times are right. Says nothing of a body until [`Token::check_body`]
+/// has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The `iss` claim: the key that signed.
     pub api_key: String,
-    /// Which of the key's secrets signed, counted from 0 in the order of [`KeyRing::insert`]. A rotation is over when
-    /// the old one's index is seen no more.
+    /// Which of the key's secrets signed, counted from 0 in the order of [`KeyRing::insert`]. A
+    /// rotation is over when the old one's index is seen no more.
     pub secret_index: usize,
     /// Unix seconds of `exp`.
     pub expires_at_s: i64,
@@ -81,8 +84,9 @@ pub enum Part {
     Signature,
 }
 
-/// Which check failed. [`Rejection::code`] is the stable word for logs and metrics; strangers only get
-/// [`Rejection::public_code`], in which an unknown key, a wrong signature and a wrong algorithm are one.
+/// Which check failed. [`Rejection::code`] is the stable word for logs and metrics; strangers only
+/// get [`Rejection::public_code`], in which an unknown key, a wrong signature and a wrong algorithm
+/// are one.
 ///
 /// The text of a variant is for the log: it may quote up to 64 characters of what a stranger sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -264,8 +268,9 @@ impl Verifier {
         Ok(token)
     }
 
-    /// The key with a secret that signed this `Authorization` value, whatever key the value names and whatever else is
-    /// wrong with it. To explain a refusal to an operator; it proves nothing else.
+    /// The key with a secret that signed this `Authorization` value, whatever key the value names
+    /// and whatever else is wrong with it. To explain a refusal to an operator; it proves nothing
+    /// else.
     pub fn signer(&self, authorization: &[u8]) -> Option<&str> {
         let value = compact::single([authorization]).ok()?;
         let compact = Compact::split(value, true).ok()?;

@@ -71,7 +71,8 @@ proptest! {
                 Step::Resize { of, size } if !held.is_empty() => {
                     let place = of % held.len();
                     let one = &mut held[place];
-                    // SAFETY: it was made by this arena with this layout; the old pointer is replaced.
+                    // SAFETY: it was made by this arena with this layout; the old pointer is
+                    // replaced.
                     one.pointer = unsafe { arena.realloc(one.pointer, one.layout, size) };
                     prop_assert!(one.is_whole(one.layout.size().min(size)));
                     one.layout = Layout::from_size_align(size, one.layout.align()).unwrap();

@@ -1,10 +1,11 @@
 //! The wire crate behind a C-like ABI.
 //!
-//! A host asks for room with [`request`], writes one request there, calls [`judge`] and reads the reason. The same
-//! rules run natively elsewhere, so a host can hold both to one verdict.
+//! A host asks for room with [`request`], writes one request there, calls [`judge`] and reads the
+//! reason. The same rules run natively elsewhere, so a host can hold both to one verdict.
 //!
-//! A request is a row of byte strings, each after its length as a 32-bit little-endian number: API key, secret, `now`
-//! in unix seconds as 64-bit little-endian, body, then any number of `Authorization` values.
+//! A request is a row of byte strings, each after its length as a 32-bit little-endian number: API
+//! key, secret, `now` in unix seconds as 64-bit little-endian, body, then any number of
+//! `Authorization` values.
 //!
 //! The module keeps one request and one reason: it serves one caller at a time.
 

@@ -1,11 +1,12 @@
 //! The whole way: signed event in, on disk, delivered. Ours against the floor.
 //!
-//! The cast: [`load`] sends pre-signed events over kept connections; [`sink`] is the one receiver of both; [`floor`] is
-//! the least that a durable gateway does (a hyper server that reads the body, one fdatasync for each group of waiting
-//! requests to a plain file, the answer, a hyper client that posts the body); ours is the real `livekit-webhook serve`
-//! beside this program, on its embedded store with sync on, one subscription, one endpoint. Both are processes of their
-//! own on the same disk. Rounds alternate, so that whatever the machine does meanwhile happens to both; a ratio is of
-//! one round.
+//! The cast: [`load`] sends pre-signed events over kept connections; [`sink`] is the one receiver
+//! of both; [`floor`] is the least that a durable gateway does (a hyper server that reads the body,
+//! one fdatasync for each group of waiting requests to a plain file, the answer, a hyper client
+//! that posts the body); ours is the real `livekit-webhook serve` beside this program, on its
+//! embedded store with sync on, one subscription, one endpoint. Both are processes of their own on
+//! the same disk. Rounds alternate, so that whatever the machine does meanwhile happens to both; a
+//! ratio is of one round.
 //!
 //! Not in the numbers: the network, and the log (ours logs from `warn` up, the floor logs nothing).
 
@@ -54,7 +55,8 @@ struct Side(Vec<Measured>);
 /// Measures `rounds` rounds and writes the section.
 ///
 /// # Errors
-/// When a side does not start, answers other than 200, loses an event, or the table cannot be written.
+/// When a side does not start, answers other than 200, loses an event, or the table cannot be
+/// written.
 pub async fn run(rounds: usize, table: &mut Table<'_>) -> anyhow::Result<()> {
     let sink = Sink::start().await?;
     let folder = tempfile::tempdir()?;

@@ -3,10 +3,9 @@
 //!
 //! Four cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
 //! them: the host's own `Plugin::call`; the same component in a fresh store of bare wasmtime with
-//! the same engine settings; bare wasmtime with one instance for all events; and the host's call on two
-//! threads at once. The second and the
-//! first differ by what the host adds (limits, log, accounting), the third and the second by the
-//! price of a fresh instance.
+//! the same engine settings; bare wasmtime with one instance for all events; and the host's call on
+//! two threads at once. The second and the first differ by what the host adds (limits, log,
+//! accounting), the third and the second by the price of a fresh instance.
 
 use super::table::Table;
 use anyhow::Context as _;

@@ -1,8 +1,10 @@
-//! What it costs to know that an event is authentic: our verifier natively and in wasm, and LiveKit's own receiver.
+//! What it costs to know that an event is authentic: our verifier natively and in wasm, and
+//! LiveKit's own receiver.
 //!
-//! Four cases on the same bytes, interleaved by round. The wasm case is the judge module, which is the filter's verifier
-//! without Envoy; it reads its keys anew for each event, so it is compared with a native case that does so, too. Its
-//! number has the copy into the module in it. The other two have their keys ready, as in use.
+//! Four cases on the same bytes, interleaved by round. The wasm case is the judge module, which is
+//! the filter's verifier without Envoy; it reads its keys anew for each event, so it is compared
+//! with a native case that does so, too. Its number has the copy into the module in it. The other
+//! two have their keys ready, as in use.
 
 use super::table::Table;
 use crate::judge::{self, Vector, Verdict, WasmJudge};

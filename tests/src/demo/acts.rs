@@ -1,4 +1,5 @@
-//! What the demo sends, and what must come of it. Pure data: everything that is expected stands here.
+//! What the demo sends, and what must come of it. Pure data: everything that is expected stands
+//! here.
 
 /// One event and what is expected of it.
 #[derive(Clone, Copy, Debug)]

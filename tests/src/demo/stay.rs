@@ -1,4 +1,5 @@
-//! `make run`: the same system on fixed ports, with what to try, and a line for every request that a receiver gets.
+//! `make run`: the same system on fixed ports, with what to try, and a line for every request that
+//! a receiver gets.
 
 use super::checks::Checks;
 use super::page::{Ink, Page};

@@ -1,7 +1,9 @@
-//! The system of the demo: receivers, the host with its plugins and its embedded store, and Envoy in front.
+//! The system of the demo: receivers, the host with its plugins and its embedded store, and Envoy
+//! in front.
 //!
-//! Everything is real but LiveKit itself. Started in the order in which each part needs the others; ended in the
-//! opposite one. Dropping it ends both processes by their ids and removes their folders.
+//! Everything is real but LiveKit itself. Started in the order in which each part needs the others;
+//! ended in the opposite one. Dropping it ends both processes by their ids and removes their
+//! folders.
 
 use super::SYSTEM_MAX;
 use crate::envoy::{self, Envoy};
@@ -95,8 +97,8 @@ impl Proof {
 // === impl System ===
 
 impl System {
-    /// Starts everything. `crm_status` is what the receiver answers that shall refuse; `is_fixed` puts it on the ports
-    /// of `envoy/edge.yaml`.
+    /// Starts everything. `crm_status` is what the receiver answers that shall refuse; `is_fixed`
+    /// puts it on the ports of `envoy/edge.yaml`.
     ///
     /// # Errors
     /// What did not start, with its own words.

@@ -27,7 +27,8 @@ struct Scene<'s, 'p> {
 /// Plays act `number` to its end.
 ///
 /// # Errors
-/// When the edge does not answer or the store cannot be read. What is not as expected is no error but a failed check.
+/// When the edge does not answer or the store cannot be read. What is not as expected is no error
+/// but a failed check.
 pub async fn act(
     number: usize,
     act: &Act,

@@ -1,8 +1,8 @@
 //! The configuration of a gateway, put together from parts.
 //!
-//! Each part takes the TOML that a story is about as text, so that a story reads like the file a user writes. What
-//! every story needs and none is about is written here: free ports, a store in the folder, permission to dial the
-//! doubles.
+//! Each part takes the TOML that a story is about as text, so that a story reads like the file a
+//! user writes. What every story needs and none is about is written here: free ports, a store in
+//! the folder, permission to dial the doubles.
 
 use crate::envoy::root;
 use serde_json::Value;
@@ -36,7 +36,8 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// Nothing but a store in the folder and free ports; every port of 127.0.0.1 may be dialled without TLS.
+    /// Nothing but a store in the folder and free ports; every port of 127.0.0.1 may be dialled
+    /// without TLS.
     pub fn new() -> Self {
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
@@ -51,7 +52,8 @@ impl Setup {
         }
     }
 
-    /// Where ingest listens, instead of a free port: for a host that comes back, or that people look for.
+    /// Where ingest listens, instead of a free port: for a host that comes back, or that people
+    /// look for.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
@@ -104,8 +106,8 @@ impl Setup {
         self
     }
 
-    /// An endpoint. `more` is TOML, such as `retry = ["0s", "1s"]`. Without a `signing` in it, the endpoint signs with
-    /// [`STANDARD_SECRET`], which is handed over in the environment.
+    /// An endpoint. `more` is TOML, such as `retry = ["0s", "1s"]`. Without a `signing` in it, the
+    /// endpoint signs with [`STANDARD_SECRET`], which is handed over in the environment.
     #[must_use]
     pub fn endpoint(mut self, name: &str, url: &str, more: &str) -> Self {
         let mut lines = format!("url = {}\n", quoted(url));
@@ -118,8 +120,9 @@ impl Setup {
         self
     }
 
-    /// In a process group of its own, so that a Ctrl-C on the terminal does not reach it. Only for who catches that and
-    /// then ends the gateway in order; for all others the terminal must end it.
+    /// In a process group of its own, so that a Ctrl-C on the terminal does not reach it. Only for
+    /// who catches that and then ends the gateway in order; for all others the terminal must end
+    /// it.
     #[must_use]
     pub fn apart(mut self) -> Self {
         self.is_apart = true;

@@ -25,8 +25,8 @@ pub enum Manner {
     },
 }
 
-/// Writes `bytes` and reads until the receiver closes or `bound` is over: what came until then. A receiver that closes
-/// while it is still written to is no error; its answer counts.
+/// Writes `bytes` and reads until the receiver closes or `bound` is over: what came until then. A
+/// receiver that closes while it is still written to is no error; its answer counts.
 ///
 /// # Errors
 /// When there is no connection.

@@ -1,7 +1,7 @@
 //! A real `livekit-server`, where one is on PATH.
 //!
-//! Without Redis and without media: rooms come and go by its API, and a participant that never gets a connection needs
-//! only a websocket.
+//! Without Redis and without media: rooms come and go by its API, and a participant that never gets
+//! a connection needs only a websocket.
 
 use crate::exchange::Reply;
 use anyhow::{Context as _, Result, bail};

@@ -10,7 +10,8 @@ use sha2::Sha256;
 
 use super::Seen;
 
-/// Most seconds between `webhook-timestamp` and now; Standard Webhooks, "Verifying webhook authenticity".
+/// Most seconds between `webhook-timestamp` and now; Standard Webhooks, "Verifying webhook
+/// authenticity".
 const TOLERANCE_S: i64 = 300;
 
 // === impl Seen ===
@@ -27,8 +28,8 @@ impl Seen {
         value.to_str().with_context(|| format!("`{name}` is no text"))
     }
 
-    /// Standard Webhooks, symmetric signatures (`v1`): `secret` is `whsec_` and base64. One matching signature of
-    /// several is enough, as in a rotation.
+    /// Standard Webhooks, symmetric signatures (`v1`): `secret` is `whsec_` and base64. One
+    /// matching signature of several is enough, as in a rotation.
     ///
     /// # Errors
     /// What does not fit.

@@ -1,5 +1,5 @@
-//! The operator's exceptions: a network and its ports, written `10.1.0.0/16:8080`, `127.0.0.1:9000-9100`,
-//! `[fd00::/8]:443,8443` or `192.168.7.2:*`.
+//! The operator's exceptions: a network and its ports, written `10.1.0.0/16:8080`,
+//! `127.0.0.1:9000-9100`, `[fd00::/8]:443,8443` or `192.168.7.2:*`.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -8,7 +8,8 @@ use std::str::FromStr;
 /// Most ports and port ranges of one entry.
 pub const PORTS_MAX: usize = 16;
 
-/// A network and ports that may be reached though the address is not public, also by plain http and under a local name.
+/// A network and ports that may be reached though the address is not public, also by plain http and
+/// under a local name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
     first: IpAddr,
@@ -40,8 +41,8 @@ pub enum Error {
 // === impl Allow ===
 
 impl Allow {
-    /// Whether it names this address and port. A mapped address counts as its IPv4 address; a NAT64 one does not, since
-    /// it leaves through another machine.
+    /// Whether it names this address and port. A mapped address counts as its IPv4 address; a NAT64
+    /// one does not, since it leaves through another machine.
     pub fn admits(&self, address: IpAddr, port: u16) -> bool {
         self.has_port(port) && leading(address.to_canonical(), self.prefix) == self.leading()
     }

@@ -1,7 +1,9 @@
-//! The ranges that are not public. IANA's special-purpose registries for IPv4 and IPv6, and what clouds put elsewhere.
+//! The ranges that are not public. IANA's special-purpose registries for IPv4 and IPv6, and what
+//! clouds put elsewhere.
 //!
-//! Forms of IPv6 that carry an IPv4 address are judged by it where the packet ends up there (mapped, NAT64), and are
-//! refused whole where they only name a tunnel (6to4, Teredo, compatible, ISATAP).
+//! Forms of IPv6 that carry an IPv4 address are judged by it where the packet ends up there
+//! (mapped, NAT64), and are refused whole where they only name a tunnel (6to4, Teredo, compatible,
+//! ISATAP).
 
 use super::Refusal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -33,8 +35,8 @@ pub const IPV4: [Range4; 19] = [
     v4([240, 0, 0, 0], 4, "240.0.0.0/4", "reserved, broadcast"),
 ];
 
-/// IPv6, in order, but that a smaller range comes before the one around it. Mapped and NAT64 addresses are taken out
-/// before.
+/// IPv6, in order, but that a smaller range comes before the one around it. Mapped and NAT64
+/// addresses are taken out before.
 pub const IPV6: [Range6; 12] = [
     v6([0x64, 0xff9b, 1, 0], 48, "64:ff9b:1::/48", "local NAT64"),
     v6([0, 0, 0, 0], 8, "::/8", "unspecified, loopback, compatible"),

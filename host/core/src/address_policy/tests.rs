@@ -197,7 +197,8 @@ fn the_allow_list_lifts_network_port_scheme_and_name() {
     assert_eq!(ok("http://localhost:22/", "127.0.0.1"), Ok(()));
     assert_eq!(ok("http://localhost:22/", "::ffff:127.0.0.1"), Ok(()));
     assert_eq!(ok("https://svc.internal:9050/", "fd12::1"), Ok(()));
-    // The name alone opens nothing: a public address under a local name or without TLS stays refused.
+    // The name alone opens nothing: a public address under a local name or without TLS stays
+    // refused.
     assert!(matches!(ok("https://svc.internal/", "8.8.8.8"), Err(Refusal::LocalName(_))));
     assert!(matches!(ok("http://example.com:8080/", "8.8.8.8"), Err(Refusal::PlainHttp(_))));
     assert!(matches!(ok("https://example.com:22/", "8.8.8.8"), Err(Refusal::Port(22))));

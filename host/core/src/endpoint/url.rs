@@ -128,7 +128,8 @@ impl EndpointUrl {
         self.port
     }
 
-    /// The request line's part, beginning with a slash. As given: not normalised, receivers may sign or route by it.
+    /// The request line's part, beginning with a slash. As given: not normalised, receivers may
+    /// sign or route by it.
     pub fn path_and_query(&self) -> &str {
         &self.path_and_query
     }
@@ -162,8 +163,8 @@ impl Host {
         if name.is_empty() || name.len() > HOST_BYTES_MAX || !name.split('.').all(is_label) {
             return Err(UrlError::Host);
         }
-        // Resolvers read a last label of digits, or of hex digits after 0x, as part of an IPv4 address in one of its
-        // old notations. No top-level domain looks like that.
+        // Resolvers read a last label of digits, or of hex digits after 0x, as part of an IPv4
+        // address in one of its old notations. No top-level domain looks like that.
         let last = name.rsplit('.').next().unwrap_or_default();
         if last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x") {
             let address: Ipv4Addr = text.parse().map_err(|_| UrlError::Address)?;

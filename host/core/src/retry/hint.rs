@@ -8,22 +8,24 @@ const BYTES_MAX: usize = 64;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// Reads seconds or an HTTP date in any of its three forms. `None` for what cannot be read and for a date that is not
-/// in the future: both are ignored by the caller.
+/// Reads seconds or an HTTP date in any of its three forms. `None` for what cannot be read and for
+/// a date that is not in the future: both are ignored by the caller.
 pub fn parse(value: &str, now: Timestamp) -> Option<i64> {
     let value = value.trim();
     if value.is_empty() || value.len() > BYTES_MAX || !value.is_ascii() {
         return None;
     }
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than an i64 holds still mean "very late"; the cap of the schedule does the rest.
+        // More digits than an i64 holds still mean "very late"; the cap of the schedule does the
+        // rest.
         return Some(value.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1000));
     }
     let at = Timestamp::from_millis(date_secs(value, now)?.checked_mul(1000)?);
     Some(at.millis_since(now)).filter(|&ms| ms > 0)
 }
 
-/// Unix seconds of `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` or `Sun Nov  6 08:49:37 1994`.
+/// Unix seconds of `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` or `Sun Nov  6
+/// 08:49:37 1994`.
 fn date_secs(value: &str, now: Timestamp) -> Option<i64> {
     let words: Vec<&str> = value.split_ascii_whitespace().collect();
     match words[..] {
@@ -59,7 +61,8 @@ fn unix_secs(year: i64, month: &str, day: i64, time: &str) -> Option<i64> {
     Some(days_from_epoch(year, month, day) * 86_400 + hours * 3_600 + minutes * 60 + seconds)
 }
 
-/// Days from 1970-01-01 of a Gregorian date. Years begin in March here, so that the leap day comes last.
+/// Days from 1970-01-01 of a Gregorian date. Years begin in March here, so that the leap day comes
+/// last.
 fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -1,4 +1,5 @@
-//! What LiveKit would make of an answer (livekit/protocol 1.52.1, `ResourceURLNotifier`, hashicorp/go-retryablehttp).
+//! What LiveKit would make of an answer (livekit/protocol 1.52.1, `ResourceURLNotifier`,
+//! hashicorp/go-retryablehttp).
 
 /// Attempts LiveKit makes in all.
 pub const ATTEMPTS: u32 = 5;

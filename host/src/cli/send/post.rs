@@ -1,7 +1,8 @@
-//! The HTTP side of `send`: one kept-alive connection, a deadline over everything, a bounded answer.
+//! The HTTP side of `send`: one kept-alive connection, a deadline over everything, a bounded
+//! answer.
 //!
-//! HTTP/1.1 only; LiveKit's client would also use HTTP/2 over TLS. Redirects are not followed. No task is spawned: the
-//! connection is driven while an exchange waits for it.
+//! HTTP/1.1 only; LiveKit's client would also use HTTP/2 over TLS. Redirects are not followed. No
+//! task is spawned: the connection is driven while an exchange waits for it.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
@@ -101,7 +102,8 @@ impl Poster {
     /// Sends one request and reads its answer.
     ///
     /// # Errors
-    /// When there is no whole answer within the deadline. Whether the receiver got the request is then unknown.
+    /// When there is no whole answer within the deadline. Whether the receiver got the request is
+    /// then unknown.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; the request may have been received.
@@ -204,7 +206,8 @@ async fn read(response: hyper::Response<Incoming>) -> Result<Answer, Error> {
     })
 }
 
-/// Trusts what the machine trusts. A certificate of the machine that cannot be read is passed over, as by any browser.
+/// Trusts what the machine trusts. A certificate of the machine that cannot be read is passed over,
+/// as by any browser.
 fn tls_connector() -> Result<TlsConnector, Error> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

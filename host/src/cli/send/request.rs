@@ -75,7 +75,8 @@ impl Signed {
         out.write_all(&self.body)
     }
 
-    /// A command for a POSIX shell. `body_file` names where the body came from, when it came from a file.
+    /// A command for a POSIX shell. `body_file` names where the body came from, when it came from a
+    /// file.
     ///
     /// # Errors
     /// When `out` fails.

@@ -43,8 +43,8 @@ async fn request(socket: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// Answers every request with `answer`; after each of the first `closes` it ends the connection. Returns what came, and
-/// over how many connections.
+/// Answers every request with `answer`; after each of the first `closes` it ends the connection.
+/// Returns what came, and over how many connections.
 async fn serve(
     listener: TcpListener,
     requests: usize,

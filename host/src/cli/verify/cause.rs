@@ -1,4 +1,5 @@
-//! Looks for the reason of a refusal by undoing, one at a time, what usually goes wrong, and judging again.
+//! Looks for the reason of a refusal by undoing, one at a time, what usually goes wrong, and
+//! judging again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};

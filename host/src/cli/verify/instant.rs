@@ -1,6 +1,7 @@
 //! A time on the command line.
 
-/// Unix seconds from `1795435200` or `2026-11-23T12:00:00Z` (also with a fraction, or an offset like `+01:00`).
+/// Unix seconds from `1795435200` or `2026-11-23T12:00:00Z` (also with a fraction, or an offset
+/// like `+01:00`).
 ///
 /// # Errors
 /// What would be right.

@@ -1,4 +1,5 @@
-//! Judges every line of a file in the format of `tests/vectors/`, each with its own key and at its own time.
+//! Judges every line of a file in the format of `tests/vectors/`, each with its own key and at its
+//! own time.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -50,8 +50,8 @@ async fn the_hosts_places_are_shared_fairly() {
     }
 }
 
-/// `a` hangs and has more that is due; `b` must be served to the moment, and the worker must neither sleep past it nor
-/// look without end.
+/// `a` hangs and has more that is due; `b` must be served to the moment, and the worker must
+/// neither sleep past it nor look without end.
 #[tokio::test(start_paused = true)]
 async fn a_hanging_endpoint_delays_nobody() {
     let mut stage = stage(vec![narrow("a", 1), endpoint("b")]);

@@ -1,4 +1,5 @@
-//! Our own trouble and a sender's slowness: always 503, which LiveKit tries again, and never anything else.
+//! Our own trouble and a sender's slowness: always 503, which LiveKit tries again, and never
+//! anything else.
 
 use super::*;
 

@@ -134,7 +134,8 @@ pub async fn bodies_of_one_claim_have_a_limit(store: &dyn Store) {
         store.append(large(number, bytes)).await.unwrap();
     }
     let mut plans = Vec::new();
-    // What fits, in order; one that alone is too large comes alone. Nothing cut off is left under a lease.
+    // What fits, in order; one that alone is too large comes alone. Nothing cut off is left under a
+    // lease.
     for count in [2, 1, 1, 1] {
         let claims = store.claim_unplanned(later(60_000), LEASE_MS, 9).await.unwrap();
         assert_eq!(claims.len(), count, "after {} events", plans.len());

@@ -1,8 +1,9 @@
 //! Claims: what is due and nobody holds.
 //!
-//! A claim reads and takes leases under one lock, and a lease ends only after its record is committed, under the same
-//! lock. So whatever a claim sees as owed is owed: either the record is in its snapshot, or its lease still stands.
-//! The cost is that of the rows returned and of the leases stepped over, whatever the backlog.
+//! A claim reads and takes leases under one lock, and a lease ends only after its record is
+//! committed, under the same lock. So whatever a claim sees as owed is owed: either the record is
+//! in its snapshot, or its lease still stands. The cost is that of the rows returned and of the
+//! leases stepped over, whatever the backlog.
 
 use super::{Shared, rows};
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
@@ -100,8 +101,9 @@ pub fn due(
     result
 }
 
-/// Reads what was claimed until its bodies are too many for one claim; the rest is for the caller to give back. A body
-/// has to be read to be weighed, so one more than fits is in memory for a moment.
+/// Reads what was claimed until its bodies are too many for one claim; the rest is for the caller
+/// to give back. A body has to be read to be weighed, so one more than fits is in memory for a
+/// moment.
 fn fill<I: Copy, T>(
     claimed: &[(I, Fence)],
     read: impl Fn(I) -> Result<(usize, T)>,

@@ -77,7 +77,8 @@ impl Default for Options {
 }
 
 impl SqliteStore {
-    /// Opens or creates `path` as its one owner, and brings it to this binary's schema. Blocks: for start-up.
+    /// Opens or creates `path` as its one owner, and brings it to this binary's schema. Blocks: for
+    /// start-up.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -91,8 +92,8 @@ impl SqliteStore {
         )?;
         set_up(&conn)?;
         schema::version(&conn)?;
-        // A few megabytes of log between two checkpoints spare a sync or two per commit; the log file is cut back to the
-        // size limit after a burst.
+        // A few megabytes of log between two checkpoints spare a sync or two per commit; the log
+        // file is cut back to the size limit after a burst.
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; \
              PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;",
@@ -163,8 +164,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 fn set_up(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    // A plan may not depend on bound values: else every new value compiles its statement anew, and a claim's plan could
-    // change with the data.
+    // A plan may not depend on bound values: else every new value compiles its statement anew, and
+    // a claim's plan could change with the data.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.execute_batch("PRAGMA temp_store = MEMORY;")
 }

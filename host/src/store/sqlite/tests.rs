@@ -174,7 +174,8 @@ async fn a_backlog_costs_a_claim_nothing() {
     assert!(rows.1 < 64 * 20, "{} steps", rows.1);
 }
 
-/// Appends without end and prints each number once it is acknowledged. Runs only as the child of the test below.
+/// Appends without end and prints each number once it is acknowledged. Runs only as the child of
+/// the test below.
 #[tokio::test]
 async fn child_that_appends() {
     #[expect(clippy::disallowed_methods, reason = "how a parent test tells its child what to do")]

@@ -1,5 +1,6 @@
-//! What the writer does inside its transaction. Each function may run twice: when a batch fails, every command of it is
-//! run again alone. What it changes in memory is therefore kept in [`Scope`] until the commit.
+//! What the writer does inside its transaction. Each function may run twice: when a batch fails,
+//! every command of it is run again alone. What it changes in memory is therefore kept in [`Scope`]
+//! until the commit.
 
 use super::Shared;
 use super::rows::state_columns;
@@ -63,8 +64,9 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
     Ok(answer)
 }
 
-/// Looks at every event under the same key within the window: the same body makes a duplicate, of whichever event has
-/// it; else the first proper one makes a conflict. So a conflict that is sent again is stored once.
+/// Looks at every event under the same key within the window: the same body makes a duplicate, of
+/// whichever event has it; else the first proper one makes a conflict. So a conflict that is sent
+/// again is stored once.
 fn known(scope: &Scope<'_>, event: &NewEvent) -> Result<Appended> {
     let since = event.received_at.plus_millis(-scope.shared.dedupe_window_ms);
     let sql = "SELECT id, body_sha256, plan FROM events INDEXED BY events_key \

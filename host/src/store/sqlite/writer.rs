@@ -1,12 +1,12 @@
 //! The one thread that writes.
 //!
-//! It takes everything that waits in the queue, up to a limit, runs it in one transaction, syncs once and then answers
-//! all: the more callers, the fewer syncs each of them costs. A batch in which a command fails is rolled back and its
-//! commands are run again, each alone, so that a bad one harms nobody. Savepoints would do the same at a price paid by
-//! every good batch.
+//! It takes everything that waits in the queue, up to a limit, runs it in one transaction, syncs
+//! once and then answers all: the more callers, the fewer syncs each of them costs. A batch in
+//! which a command fails is rolled back and its commands are run again, each alone, so that a bad
+//! one harms nobody. Savepoints would do the same at a price paid by every good batch.
 //!
-//! The thread owns the connection and the lock beside the file. It ends when the store is closed or dropped, after it
-//! has written all that was queued.
+//! The thread owns the connection and the lock beside the file. It ends when the store is closed or
+//! dropped, after it has written all that was queued.
 
 use super::write::{Effects, Scope};
 use super::{Shared, read};

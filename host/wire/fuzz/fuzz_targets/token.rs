@@ -1,8 +1,8 @@
 //! No `Authorization` value panics, and none is accepted without the secret.
 //!
-//! The fuzzer does not know the secret, so whatever it makes up must be refused. The header and the claims it makes up
-//! are also signed for it, so that what lies behind the HMAC is reached: such a token may pass, and then says nothing
-//! that its claims do not say.
+//! The fuzzer does not know the secret, so whatever it makes up must be refused. The header and the
+//! claims it makes up are also signed for it, so that what lies behind the HMAC is reached: such a
+//! token may pass, and then says nothing that its claims do not say.
 
 #![no_main]
 
@@ -23,7 +23,8 @@ fuzz_target!(|data: &[u8]| {
 
     assert!(verifier.token([data], NOW_S).is_err(), "accepted what nobody signed");
 
-    // A body of the fuzzer's under our signature is accepted; the same signature over another body is not.
+    // A body of the fuzzer's under our signature is accepted; the same signature over another body
+    // is not.
     let token = sign::authorization(KEY, SECRET, data, NOW_S);
     assert!(verifier.verify([token.as_bytes()], data, NOW_S).is_ok());
     let other = [data, b"x"].concat();

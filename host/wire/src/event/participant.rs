@@ -4,7 +4,8 @@ use super::track::{Encryption, TrackInfo, TrackSource};
 use super::view::{Items, Object, Open, Texts, enums, messages};
 
 messages! {
-    /// A participant. On track events LiveKit sends only sid and identity, see [`ParticipantInfo::is_full`].
+    /// A participant. On track events LiveKit sends only sid and identity, see
+    /// [`ParticipantInfo::is_full`].
     ParticipantInfo {
         /// `PA_…`: one session. Key presence on this, never on the identity.
         sid: Option<&'e str> = "sid",

@@ -17,7 +17,8 @@ pub enum Fit {
     Whole,
     /// Some enum values are newer than we are. All else fits.
     Newer,
-    /// A known field is of a wrong type, or there under two names. LiveKit's own SDKs refuse such an event.
+    /// A known field is of a wrong type, or there under two names. LiveKit's own SDKs refuse such
+    /// an event.
     Wrong,
 }
 

@@ -3,7 +3,8 @@
 use super::view::{Items, enums, messages};
 
 messages! {
-    /// A room. On track, egress and ingress events LiveKit sends only its sid and name, or only one of them.
+    /// A room. On track, egress and ingress events LiveKit sends only its sid and name, or only one
+    /// of them.
     Room {
         /// `RM_…`: one life of a room. A name can live again under another sid.
         sid: Option<&'e str> = "sid",

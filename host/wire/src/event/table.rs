@@ -1,8 +1,9 @@
 //! A message as a table of its fields.
 //!
-//! A row says of a field its getter, its type and its name on the wire. From the rows come the getters, which give
-//! nothing (or the zero value that LiveKit leaves out) for what is absent or does not fit, and the list that
-//! [`super::Event::problems`] walks. Every field is found under its camelCase and its snake_case name.
+//! A row says of a field its getter, its type and its name on the wire. From the rows come the
+//! getters, which give nothing (or the zero value that LiveKit leaves out) for what is absent or
+//! does not fit, and the list that [`super::Event::problems`] walks. Every field is found under its
+//! camelCase and its snake_case name.
 
 use serde_json::Value;
 

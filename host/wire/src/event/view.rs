@@ -122,7 +122,8 @@ impl<'e> Texts<'e> {
     }
 }
 
-/// Declares views, each by a table: `getter: Type = "camelCase"`. The getter's name is the snake_case one.
+/// Declares views, each by a table: `getter: Type = "camelCase"`. The getter's name is the
+/// snake_case one.
 macro_rules! messages {
     ($(
         $(#[$doc:meta])*

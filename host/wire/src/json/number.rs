@@ -2,8 +2,8 @@
 
 use super::{Error, Reader};
 
-/// Numbers from here on are refused. It lies a little below the largest `f64`, where parsers begin to disagree on what
-/// is still finite.
+/// Numbers from here on are refused. It lies a little below the largest `f64`, where parsers begin
+/// to disagree on what is still finite.
 const NUMBER_LIMIT: f64 = 1.79e308;
 
 /// A number of fewer characters and without an exponent is below [`NUMBER_LIMIT`].

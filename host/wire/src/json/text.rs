@@ -1,4 +1,5 @@
-//! Strings: found and checked in one scan, eight bytes at a time, unescaped only when somebody keeps them.
+//! Strings: found and checked in one scan, eight bytes at a time, unescaped only when somebody
+//! keeps them.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,8 @@ pub(crate) struct Text<'a> {
     escaped: bool,
 }
 
-/// Reads the string whose opening quote is just before `start`. Returns it and the offset behind its closing quote.
+/// Reads the string whose opening quote is just before `start`. Returns it and the offset behind
+/// its closing quote.
 pub(super) fn scan(bytes: &[u8], start: usize) -> Result<(Text<'_>, usize), Error> {
     let (mut at, mut escaped, mut wide) = (start, false, 0);
     loop {
@@ -57,8 +59,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
-/// Index of the first quote, backslash or control character. Each of the three tests may also mark bytes above a true
-/// hit, never below one, so the lowest mark is right.
+/// Index of the first quote, backslash or control character. Each of the three tests may also mark
+/// bytes above a true hit, never below one, so the lowest mark is right.
 fn first_special(word: u64) -> Option<usize> {
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 const RUN_S: i64 = 61;
 
 impl Sample<'_> {
-    /// A recording of the whole room. Its first status, EGRESS_STARTING, is the zero value and therefore absent.
+    /// A recording of the whole room. Its first status, EGRESS_STARTING, is the zero value and
+    /// therefore absent.
     pub(super) fn egress(&self, kind: &str) -> Value {
         let egress_id = id("EG_", self.seed, self.room);
         let started_s = if kind == "egress_ended" { self.now_s - RUN_S } else { self.now_s };
@@ -117,7 +118,8 @@ impl Sample<'_> {
         })
     }
 
-    /// An agent for one participant. Its first status, JS_PENDING, is the zero value and therefore absent.
+    /// An agent for one participant. Its first status, JS_PENDING, is the zero value and therefore
+    /// absent.
     pub(super) fn agent_job(&self, kind: &str) -> Value {
         let ended = kind == "agent_job_ended";
         let started_s = if ended { self.now_s - RUN_S } else { self.now_s };

@@ -59,8 +59,8 @@ fn every_known_event_has_a_sample_and_no_other_name_does() {
     assert_eq!(members(&custom, ""), ["createdAt", "event", "id", "room"]);
 }
 
-/// The top-level members of each sample are those of some vector of the same kind; `agent_job_started`, of which
-/// there is no vector, is held against `agent_job_ended`.
+/// The top-level members of each sample are those of some vector of the same kind;
+/// `agent_job_started`, of which there is no vector, is held against `agent_job_ended`.
 #[test]
 fn members_are_those_of_the_vectors() {
     let vectors = vectors();
@@ -80,8 +80,8 @@ fn members_are_those_of_the_vectors() {
     }
 }
 
-/// Every member of the inner objects is one that some vector has, or one of the listed members of the protocol's
-/// declaration that the vectors happen not to use. A misspelt name fails here.
+/// Every member of the inner objects is one that some vector has, or one of the listed members of
+/// the protocol's declaration that the vectors happen not to use. A misspelt name fails here.
 #[test]
 fn no_member_is_invented() {
     const DECLARED: [&str; 4] =

@@ -100,7 +100,8 @@ impl<'a> Claims<'a> {
         Ok(Times { expires_at_s, issued_at_s })
     }
 
-    /// Claims LiveKit's webhooks do not carry: `aud` must be absent, `sub` and `jti` strings if anything.
+    /// Claims LiveKit's webhooks do not carry: `aud` must be absent, `sub` and `jti` strings if
+    /// anything.
     pub(super) fn check_strangers(&self) -> Result<(), Rejection> {
         if self.aud.is_some() {
             return Err(Rejection::Audience);

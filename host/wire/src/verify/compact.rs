@@ -93,7 +93,8 @@ impl<'v> Compact<'v> {
         decoded(self.payload, Part::Payload, read)
     }
 
-    /// HS256 and nothing critical. Members we do not know are ignored, whatever their type (RFC 7515, section 4).
+    /// HS256 and nothing critical. Members we do not know are ignored, whatever their type (RFC
+    /// 7515, section 4).
     pub(super) fn check_header(&self) -> Result<(), Rejection> {
         if self.header == sign::HEADER.as_bytes() {
             return Ok(());

@@ -36,8 +36,8 @@ impl Rejection {
         }
     }
 
-    /// The class a stranger may know. What a forger could learn from (is the key known, is the signature right, which
-    /// algorithm is wanted) is one word.
+    /// The class a stranger may know. What a forger could learn from (is the key known, is the
+    /// signature right, which algorithm is wanted) is one word.
     pub fn public_code(&self) -> &'static str {
         match self {
             Self::NoKeys => "no_keys",

@@ -1,7 +1,9 @@
-//! The least that a durable gateway does, and nothing of what makes it one: no verifying, no plan, no attempt log.
+//! The least that a durable gateway does, and nothing of what makes it one: no verifying, no plan,
+//! no attempt log.
 //!
-//! A request's body goes to the writer, a thread that takes all that wait, appends them to a plain file, syncs once and
-//! lets all of them be answered. Then the body is posted to the sink by one of a fixed number of senders.
+//! A request's body goes to the writer, a thread that takes all that wait, appends them to a plain
+//! file, syncs once and lets all of them be answered. Then the body is posted to the sink by one of
+//! a fixed number of senders.
 
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the process")]
 

@@ -71,8 +71,9 @@ impl Load {
         Self { sink, next: 0 }
     }
 
-    /// Sends `count` events to `to` and waits until all are delivered. `pace` is events a second; each is measured from
-    /// when it was due then, so that a slow answer does not hide the ones that wait behind it.
+    /// Sends `count` events to `to` and waits until all are delivered. `pace` is events a second;
+    /// each is measured from when it was due then, so that a slow answer does not hide the ones
+    /// that wait behind it.
     ///
     /// # Errors
     /// When one is answered other than 200, or not delivered in time.

@@ -1,4 +1,5 @@
-//! The one receiver of both sides: answers 200 at once and notes when each event of a round came first.
+//! The one receiver of both sides: answers 200 at once and notes when each event of a round came
+//! first.
 
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the runtime")]
 

@@ -1,4 +1,5 @@
-//! TLS: whom we believe. The certificates are self-signed, made by openssl, and expire in a hundred years.
+//! TLS: whom we believe. The certificates are self-signed, made by openssl, and expire in a hundred
+//! years.
 
 use super::*;
 use rustls::pki_types::PrivatePkcs8KeyDer;
