@@ -29,7 +29,7 @@ use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -174,27 +174,28 @@ async fn connection(stream: TcpStream, peer: SocketAddr, ingest: Arc<Ingest>, mu
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .keep_alive_interval(ingest.options.header_timeout);
-    let asked = AtomicBool::new(false);
+    let activity = Activity::default();
     let service = service_fn(|request| {
-        asked.store(true, Ordering::Relaxed);
-        let ingest = ingest.clone();
-        async move { Ok::<_, std::convert::Infallible>(ingest.receive(request, peer).await) }
+        let (ingest, busy) = (ingest.clone(), activity.begin());
+        async move {
+            let response = ingest.receive(request, peer).await;
+            drop(busy);
+            Ok::<_, std::convert::Infallible>(response)
+        }
     });
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    // Who says nothing at all, or half of HTTP/2's preface, has no protocol yet, so hyper's own
-    // deadline does not run.
-    let silence = async {
-        tokio::time::sleep(ingest.options.header_timeout).await;
-        if asked.load(Ordering::Relaxed) {
-            std::future::pending().await
-        }
-    };
+    let limit = ingest.options.header_timeout;
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = silence => {
-            debug!(%peer, "connection closed, no request came");
-            return;
+        () = activity.idle_for(limit) => {
+            debug!(%peer, "idle connection closed");
+            if activity.never_began() {
+                // It has no protocol yet in which one could say goodbye.
+                return;
+            }
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(limit, connection).await.unwrap_or(Ok(()))
         }
         () = stop.given() => {
             connection.as_mut().graceful_shutdown();
@@ -203,6 +204,51 @@ async fn connection(stream: TcpStream, peer: SocketAddr, ingest: Arc<Ingest>, mu
     };
     if let Err(error) = ended {
         debug!(%peer, error = %error, "connection ended");
+    }
+}
+
+/// Whether a connection is used. hyper's own deadline covers heads only: not the first bytes, by
+/// which it tells HTTP/1 from HTTP/2, and not an HTTP/2 connection that answers pings and asks for
+/// nothing.
+#[derive(Default)]
+struct Activity {
+    began: AtomicU64,
+    running: Arc<AtomicU64>,
+}
+
+/// A request under way.
+struct Busy(Arc<AtomicU64>);
+
+// === impl Activity ===
+
+impl Activity {
+    fn begin(&self) -> Busy {
+        self.began.fetch_add(1, Ordering::Relaxed);
+        self.running.fetch_add(1, Ordering::Relaxed);
+        Busy(self.running.clone())
+    }
+
+    fn never_began(&self) -> bool {
+        self.began.load(Ordering::Relaxed) == 0
+    }
+
+    /// Waits for a stretch of `limit` in which no request began and none was under way.
+    async fn idle_for(&self, limit: Duration) {
+        let mut before = self.began.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(limit).await;
+            let began = self.began.load(Ordering::Relaxed);
+            if began == before && self.running.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            before = began;
+        }
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

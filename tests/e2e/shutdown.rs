@@ -119,7 +119,7 @@ async fn a_second_signal_ends_it_at_once_and_loses_nothing() -> Result<()> {
     receiver.wait_for(1, BOUND).await?;
     gateway.ask_to_stop().await?;
     wait_says(&gateway, "stopping").await?;
-    gateway.terminate(BOUND).await?;
+    ensure!(gateway.terminate(BOUND).await?.code() == Some(1), "cut off is not a clean end");
     gateway.start_again(BOUND).await?;
     receiver.wait_for(2, BOUND).await?;
     ensure!(gateway.ledger()?.wait_ended("all", 1, BOUND).await?[0].state == State::Delivered);

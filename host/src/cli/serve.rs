@@ -47,14 +47,16 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => false,
         () = app.failed() => true,
     };
-    tokio::select! {
-        () = app.shutdown() => {}
-        _ = terminate.recv() => warn!("second signal, not waiting"),
-        _ = interrupt.recv() => warn!("second signal, not waiting"),
+    let cut_off = tokio::select! {
+        () = app.shutdown() => false,
+        _ = terminate.recv() => true,
+        _ = interrupt.recv() => true,
+    };
+    if cut_off {
+        warn!("second signal, not waiting; what was under way is done again at the next start");
     }
     if failed {
         error!("the host stopped because a part of it ended");
-        return Ok(ExitCode::FAILURE);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if cut_off || failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

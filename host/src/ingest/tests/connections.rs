@@ -42,6 +42,26 @@ async fn silence_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn an_idle_http2_connection_gives_its_place_back() {
+    let options = Options { header_timeout: Duration::from_millis(50), ..options() };
+    let stage = stage_with(options, keys(), &[]).await;
+    let stream = TokioIo::new(stage.connect().await);
+    let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream);
+    let (mut sender, connection) = handshake.await.unwrap();
+    let asked = async {
+        let request = hyper::Request::post("http://host/nowhere");
+        let request = request.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        let status = sender.send_request(request).await.unwrap().status();
+        // Kept, so that it is the host that ends the connection.
+        (status, sender)
+    };
+    let ended = tokio::time::timeout(SOON, async { tokio::join!(connection, asked) }).await;
+    let (_, (status, _sender)) = ended.expect("the connection keeps its place");
+    assert_eq!(status, 404);
+    assert!(stage.tasks.idle(Kind::Connection, SOON).await);
+}
+
+#[tokio::test]
 async fn at_the_end_a_request_under_way_is_finished() {
     let stage = stage().await;
     let body = BODY.as_bytes();
