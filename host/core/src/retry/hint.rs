@@ -1,6 +1,6 @@
 //! `Retry-After`, as a number of milliseconds from now. RFC 9110, sections 10.2.3 and 5.6.7.
 
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days_from_epoch};
 
 /// Longest value looked at, in bytes: the longest date has 33.
 const BYTES_MAX: usize = 64;
@@ -59,17 +59,6 @@ fn unix_secs(year: i64, month: &str, day: i64, time: &str) -> Option<i64> {
         return None;
     }
     Some(days_from_epoch(year, month, day) * 86_400 + hours * 3_600 + minutes * 60 + seconds)
-}
-
-/// Days from 1970-01-01 of a Gregorian date. Years begin in March here, so that the leap day comes
-/// last.
-fn days_from_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 fn split(text: &str, separator: char) -> Option<[&str; 3]> {

@@ -25,3 +25,17 @@ proptest! {
         prop_assert_eq!(start.plus_millis(span) > start, span > 0);
     }
 }
+
+#[test]
+fn days_count_leap_years() {
+    for (date, days) in [
+        ((1970, 1, 1), 0),
+        ((1969, 12, 31), -1),
+        ((2000, 2, 29), 11_016),
+        ((2000, 3, 1), 11_017),
+        ((2100, 3, 1), 47_541),
+        ((2026, 11, 23), 20_780),
+    ] {
+        assert_eq!(days_from_epoch(date.0, date.1, date.2), days, "{date:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! A time on the command line.
 
+use livekit_webhook_core::time::days_from_epoch;
+
 /// Unix seconds from `1795435200` or `2026-11-23T12:00:00Z` (also with a fraction, or an offset
 /// like `+01:00`).
 ///
@@ -35,7 +37,7 @@ fn rfc3339(text: &str) -> Option<i64> {
         Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
         None => rest,
     };
-    let days = days_since_epoch(year, month, day);
+    let days = days_from_epoch(year, month, day);
     Some(days * 86_400 + hour * 3600 + minute * 60 + second - offset_s(zone)?)
 }
 
@@ -48,14 +50,4 @@ fn offset_s(zone: &str) -> Option<i64> {
     let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
     ((0..=23).contains(&hours) && (0..=59).contains(&minutes))
         .then_some(sign * (hours * 3600 + minutes * 60))
-}
-
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
