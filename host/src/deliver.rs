@@ -30,6 +30,8 @@ mod place;
 
 pub mod transport;
 
+pub mod token;
+
 pub mod connector;
 pub mod hyper_transport;
 
