@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 
 mod window;
 
+mod merge;
+
 pub use window::Window;
 
 /// First open period, in milliseconds. It doubles from period to period.
@@ -142,7 +144,8 @@ impl Health {
     }
 
     /// What an attempt that ended at `now` makes of it. `window` counts for the breaker; `dice` is
-    /// in `0.0..1.0`. An address that we refused to dial says nothing about the endpoint.
+    /// in `0.0..1.0`. An address that we refused to dial, or a fault of our own, says nothing about
+    /// the endpoint.
     pub fn after(
         &self,
         policy: HealthPolicy,
@@ -151,7 +154,7 @@ impl Health {
         now: Timestamp,
         dice: f64,
     ) -> Self {
-        if matches!(outcome, Outcome::Failed(ErrorClass::AddressRefused)) {
+        if let Outcome::Failed(ErrorClass::AddressRefused | ErrorClass::Internal) = outcome {
             return self.clone();
         }
         let mut next = self.clone();
