@@ -142,6 +142,7 @@ pub fn cases() -> Vec<Case> {
         reads::events_by_page,
         reads::deliveries_by_filter,
         reads::depth_follows,
+        reads::the_oldest_that_is_due_and_dead,
         reads::closed,
         append::sequences_count_in_each_lane,
         append::sequences_of_many_at_once,

@@ -6,7 +6,7 @@
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
-    EndpointHealth, Error, EventFilter, Finding, NewEvent, Owed, PAGE_MAX, Plan, Pruned,
+    EndpointHealth, Error, EventFilter, Finding, NewEvent, Oldest, Owed, PAGE_MAX, Plan, Pruned,
     Quarantined, Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret, Store,
     StoredDelivery, StoredEvent, StoredReplay,
 };
@@ -229,6 +229,10 @@ impl Store for MemoryStore {
 
     async fn depth(&self) -> Result<Depth, Error> {
         self.read(Tables::depth).await
+    }
+
+    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error> {
+        self.read(|tables| tables.oldest(now)).await
     }
 
     async fn candidates(

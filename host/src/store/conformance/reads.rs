@@ -70,6 +70,27 @@ pub async fn depth_follows(store: &dyn Store) {
     assert_eq!(store.depth().await.unwrap(), depth(0, 1, 1));
 }
 
+pub async fn the_oldest_that_is_due_and_dead(store: &dyn Store) {
+    let oldest = async |ms| {
+        let Oldest { due_at, dead_at } = store.oldest(later(ms)).await.unwrap();
+        (due_at, dead_at)
+    };
+    assert_eq!(oldest(9).await, (None, None));
+    let due = |number, ms| NewDelivery { due_at: later(ms), ..delivery(number, "a") };
+    planned(store, 1, vec![due(1, 7), due(2, 5), due(3, 6)]).await;
+    assert_eq!(oldest(4).await, (None, None));
+    assert_eq!(oldest(5).await, (Some(later(5)), None));
+    assert_eq!(oldest(9).await, (Some(later(5)), None));
+    let claims = claim_due(store, later(9), "a", 3).await;
+    // Under a claim it is due still.
+    assert_eq!(oldest(9).await, (Some(later(5)), None));
+    record(store, later(20), result(&claims[0], 200, Next::Delivered)).await;
+    assert_eq!(oldest(30).await, (Some(later(6)), None));
+    record(store, later(21), result(&claims[2], 500, DEAD)).await;
+    record(store, later(22), result(&claims[1], 500, DEAD)).await;
+    assert_eq!(oldest(30).await, (None, Some(later(21))));
+}
+
 pub async fn closed(store: &dyn Store) {
     store.append(event(1)).await.unwrap();
     store.close().await.unwrap();

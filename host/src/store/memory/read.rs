@@ -2,9 +2,11 @@
 
 use super::tables::Tables;
 use crate::store::{
-    DeliveryFilter, EventFilter, PAGE_MAX, SealedSecret, Status, StoredDelivery, StoredEvent,
+    DeliveryFilter, EventFilter, Oldest, PAGE_MAX, SealedSecret, Status, StoredDelivery,
+    StoredEvent,
 };
 use livekit_webhook_core::delivery::State;
+use livekit_webhook_core::time::Timestamp;
 use std::cmp::Reverse;
 
 impl Tables {
@@ -21,6 +23,16 @@ impl Tables {
             delivery_fits(filter, stored) && event.is_some_and(|event| of_event(filter, event))
         });
         page.take(filter.limit.clamp(1, PAGE_MAX)).cloned().collect()
+    }
+
+    pub fn oldest(&self, now: Timestamp) -> Oldest {
+        let rows = || self.deliveries.values().map(|row| &row.stored);
+        let due = rows().filter(|stored| stored.state == State::Pending && stored.due_at <= now);
+        let dead = rows().filter(|stored| matches!(stored.state, State::Dead(_)));
+        Oldest {
+            due_at: due.map(|stored| stored.due_at).min(),
+            dead_at: dead.map(|stored| stored.updated_at).min(),
+        }
     }
 
     pub fn secrets(&self) -> Vec<SealedSecret> {
