@@ -23,7 +23,7 @@ use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -282,7 +282,7 @@ fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
 }
 
-fn places(config: &Config) -> HashMap<String, Place> {
+fn places(config: &Config) -> BTreeMap<String, Place> {
     let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// Modules of the suite that SQLite passes so far.
 const SQLITE: [&str; 4] = ["append::", "claim::", "reads::", "record::"];
 /// Cases of these that it does not pass yet.
-const NOT_YET_SQLITE: [&str; 6] = [
+const NOT_YET_SQLITE: [&str; 7] = [
+    "reads::oldest",
     "append::sequences_count_in_each_lane",
     "append::sequences_of_many_at_once",
     "claim::in_flight_is_counted_over_all_claims",
