@@ -13,6 +13,7 @@ mod doubles;
 mod edge;
 mod plugins;
 mod refusals;
+mod reload;
 mod retries;
 mod server;
 mod shutdown;
