@@ -7,9 +7,11 @@
 use crate::admin::{self, Health};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::deliver::connector::Connector;
+use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
-use crate::deliver::{Deliverer, Place};
+use crate::deliver::token::TokenTransport;
+use crate::deliver::transport::Transport;
+use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
@@ -17,16 +19,17 @@ use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
-use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{Hint, Store};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::tls;
+use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -106,9 +109,6 @@ pub enum Error {
     /// The plugin engine does not start.
     #[error("cannot start the plugin engine")]
     Engine(#[source] crate::plugin::engine::Error),
-    /// No trusted certificates, or the TLS library refuses its settings.
-    #[error("cannot set up TLS")]
-    Tls(#[source] rustls::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -130,7 +130,7 @@ impl App {
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
-        let transport = transport(&config)?;
+        let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config)?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
@@ -140,6 +140,9 @@ impl App {
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
+        let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
+        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
@@ -221,6 +224,26 @@ impl App {
     }
 }
 
+/// Rings for what other hosts wrote, until `stop`.
+async fn pass_hints(
+    store: Arc<dyn Store>,
+    [route, deliver, watch]: [Bell; 3],
+    mut stop: crate::tasks::Stop,
+) {
+    loop {
+        tokio::select! {
+            hint = store.hint() => match hint {
+                Hint::Events => route.ring(),
+                Hint::Deliveries => {
+                    deliver.ring();
+                    watch.ring();
+                }
+            },
+            () = stop.given() => return,
+        }
+    }
+}
+
 async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Listen { address, key, source })
 }
@@ -267,9 +290,13 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
         let chain = subscription.plugins().iter();
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
         let endpoint = config.endpoints.iter().find(|e| &e.name == subscription.endpoint());
-        let schedule = endpoint.map(|endpoint| endpoint.policy.schedule.clone());
-        let first_wait_ms = schedule.and_then(|s| s.steps_ms().first().copied()).unwrap_or(0);
-        Subscriber { subscription: subscription.clone(), chain, first_wait_ms }
+        let order = endpoint.map_or_else(Default::default, |endpoint| endpoint.traffic.order);
+        Subscriber {
+            subscription: subscription.clone(),
+            chain,
+            first_wait_ms: endpoint.map_or(0, first_wait_ms),
+            is_ordered: order.has_lanes(),
+        }
     });
     Routing::new(subscribers.collect())
 }
@@ -295,10 +322,15 @@ fn fixed(config: &Config) -> String {
     Config { sources: Vec::new(), ..config.clone() }.dump()
 }
 
+/// The schedule's first wait, or that for a batch to fill.
+fn first_wait_ms(endpoint: &Endpoint) -> i64 {
+    let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
+    let batching = endpoint.traffic.order.batching();
+    step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
+}
+
 fn places(config: &Config) -> HashMap<String, Place> {
-    let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
-        (endpoint.name.to_string(), Place::new(endpoint.clone()))
-    };
+    let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
 
@@ -343,37 +375,27 @@ impl Shared {
         }
     }
 
-    fn deliverer(&self, config: &Config, transport: HyperTransport, bell: Bell) -> Deliverer {
+    fn deliverer(&self, config: &Config, transport: Arc<dyn Transport>, bell: Bell) -> Deliverer {
         Deliverer {
             endpoints: places(config),
             in_flight_max: config.deliver.in_flight_max,
             store: self.store.clone(),
-            transport: Arc::new(transport),
+            transport,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
+            hints: Bell::new(),
             metrics: self.metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: InFlight::default(),
         }
     }
 }
 
-fn transport(config: &Config) -> Result<HyperTransport, Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (trusted, ignored) = roots.add_parsable_certificates(found.certs);
+fn transport(config: &Config) -> TokenTransport<HyperTransport> {
     let https = config.endpoints.iter().any(|endpoint| endpoint.url.is_https());
-    if trusted == 0 && https {
-        warn!(ignored, "no trusted certificates on this machine, https endpoints will fail");
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(HyperTransport::new(Connector::new(Arc::new(config.deliver.policy.clone()), tls)))
+    let roots = tls::machine_roots(https);
+    let policy = config.deliver.policy.clone();
+    TokenTransport::new(HyperTransport::new(policy, Arc::new(SystemResolver), roots))
 }
 
 fn millis(duration: Duration) -> i64 {

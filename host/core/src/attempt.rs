@@ -32,6 +32,11 @@ pub enum ErrorClass {
     Io,
     /// What came back is not HTTP, or its headers are over a limit.
     Protocol,
+    /// What the request needs to show who asks could not be had: no token was given out, or no
+    /// secret signs yet. Nothing was sent to the endpoint.
+    Auth,
+    /// Our own fault: the attempt broke down. Whether a request was made is not known.
+    Internal,
     /// An address of the endpoint may not be dialled. Final.
     AddressRefused,
 }
@@ -97,13 +102,15 @@ impl Outcome {
 
 impl ErrorClass {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
         Self::Timeout,
         Self::Io,
         Self::Protocol,
+        Self::Auth,
+        Self::Internal,
         Self::AddressRefused,
     ];
 
@@ -116,6 +123,8 @@ impl ErrorClass {
             Self::Timeout => "timeout",
             Self::Io => "io",
             Self::Protocol => "protocol",
+            Self::Auth => "auth",
+            Self::Internal => "internal",
             Self::AddressRefused => "address_refused",
         }
     }

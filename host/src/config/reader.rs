@@ -78,6 +78,15 @@ impl Section {
         self.members.remove(key)
     }
 
+    /// A number, whole or not; `None` when it is not there.
+    pub fn number(&mut self, key: &'static str) -> Option<f64> {
+        match self.value(key)? {
+            Value::Integer(value) => Some(value as f64),
+            Value::Float(value) => Some(value),
+            other => self.wrong_type(key, "a number", &other),
+        }
+    }
+
     /// A string, left in its place.
     pub fn peek_string(&self, key: &str) -> Option<String> {
         self.members.get(key).and_then(Value::as_str).map(str::to_owned)
@@ -199,7 +208,13 @@ impl Section {
         }
     }
 
-    fn child(&self, path: String, members: Table) -> Section {
+    /// Whether member `key` is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.members.contains_key(key)
+    }
+
+    /// A table that was taken out as a value, under the full key that problems name it by.
+    pub fn child(&self, path: String, members: Table) -> Section {
         Section { path, members, known: Vec::new(), problems: self.problems.clone() }
     }
 

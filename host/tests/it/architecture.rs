@@ -14,14 +14,17 @@ const COMMON: [&str; 3] = ["tasks", "metrics", "clock"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),
-    ("app", &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store"]),
-    ("config", &["ingest", "plugin"]),
+    (
+        "app",
+        &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store", "tls"],
+    ),
+    ("config", &["ingest", "plugin", "store", "tls"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
-    ("deliver", &["entropy", "store"]),
+    ("deliver", &["entropy", "store", "tls"]),
     ("admin", &["store"]),
     ("plugin", &[]),
     ("store", &[]),
@@ -30,6 +33,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("log", &[]),
     ("clock", &[]),
     ("entropy", &[]),
+    ("tls", &[]),
 ];
 
 /// Crates that mean IO, a clock, dice or async. None may be in the tree of a pure crate.
