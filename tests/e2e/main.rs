@@ -16,6 +16,7 @@ mod hostile;
 mod plugins;
 mod receivers;
 mod refusals;
+mod reload;
 mod retries;
 mod server;
 mod shutdown;
