@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+mod process;
 pub mod setup;
 
 pub use setup::Setup;
