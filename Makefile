@@ -42,3 +42,4 @@ clean:
 .PHONY: set-up
 set-up: guests
 	@tests/setup/envoy >/dev/null
+	@tests/setup/postgres >/dev/null
