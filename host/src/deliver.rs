@@ -22,10 +22,11 @@ pub mod transport;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
-use crate::store::{AttemptResult, Claim, DueDelivery, Quota, Store};
+use crate::store::{AttemptResult, Claim, Claimed, Due, DueDelivery, Quota, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_core::id::EventId;
+use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -113,7 +114,7 @@ impl Deliverer {
         self.tell_unconfigured().await;
         while !stop.is_given() {
             match self.round(&tasks, &stop, &sender).await {
-                Ok(0) => self.wait(stop.clone()).await,
+                Ok((0, next_at)) => self.wait(next_at, stop.clone()).await,
                 Ok(_) => {}
                 Err(error) => {
                     self.metrics.store_errors.inc();
@@ -146,13 +147,8 @@ impl Deliverer {
     /// Until the bell, the next due time or the idle wait, whichever comes first. Only endpoints
     /// with a free place count: what is due but has none waits for the bell that each record rings,
     /// and must not hide what falls due elsewhere.
-    async fn wait(&self, mut stop: Stop) {
-        let free: Vec<String> = self.quotas().into_iter().map(|quota| quota.endpoint).collect();
-        let due = match free.is_empty() {
-            true => None,
-            false => self.store.next_due(free).await.ok().flatten(),
-        };
-        let limit = due.map_or(IDLE_WAIT, |due| {
+    async fn wait(&self, next_at: Option<Timestamp>, mut stop: Stop) {
+        let limit = next_at.map_or(IDLE_WAIT, |due| {
             let millis = due.millis_since(self.clock.now());
             let until_due = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
             until_due.clamp(WAIT_MIN, IDLE_WAIT)
@@ -169,23 +165,27 @@ impl Deliverer {
         tasks: &Tasks,
         stop: &Stop,
         sender: &mpsc::Sender<Ended>,
-    ) -> Result<usize, crate::store::Error> {
+    ) -> Result<(usize, Option<Timestamp>), crate::store::Error> {
         let quotas = self.quotas();
         if quotas.is_empty() {
-            return Ok(0);
+            return Ok((0, None));
         }
         let lease_ms = LEASE_MARGIN_MS.saturating_add(self.attempt_timeout_ms_max());
-        let claims = self.store.claim_due(self.clock.now(), lease_ms, quotas).await?;
+        let Due { claims, next_at } =
+            self.store.claim_due(self.clock.now(), lease_ms, quotas).await?;
         if stop.is_given() {
             // The signal came while the store was asked: nothing new is begun after it.
-            self.store.release(claims.into_iter().map(|claim| claim.fence).collect()).await?;
-            return Ok(0);
+            let claimed = claims.iter();
+            let claimed =
+                claimed.map(|claim| Claimed::Delivery(claim.item.delivery.id, claim.fence));
+            self.store.release(claimed.collect()).await?;
+            return Ok((0, None));
         }
         let count = claims.len();
         for claim in claims {
             self.start(claim, tasks, sender.clone());
         }
-        Ok(count)
+        Ok((count, next_at))
     }
 
     /// Free places, within the host's own limits.
@@ -205,7 +205,13 @@ impl Deliverer {
             let slots = endpoint.in_flight_max().saturating_sub(used).min(fair);
             if slots > 0 {
                 free -= slots;
-                quotas.push(Quota { endpoint: endpoint.name.to_string(), slots });
+                quotas.push(Quota {
+                    endpoint: endpoint.name.to_string(),
+                    slots,
+                    in_flight_max: endpoint.in_flight_max(),
+                    rate: None,
+                    batching: None,
+                });
             }
         }
         quotas

@@ -16,7 +16,7 @@ pub use plan::{Routing, Subscriber};
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
-use crate::store::{Claim, Plan, PlanNext, Recorded, Store, StoredEvent};
+use crate::store::{Claim, Claimed, Plan, PlanNext, Recorded, Store, StoredEvent};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +88,8 @@ impl Router {
             return Ok(0);
         }
         let count = claims.len();
-        let fences: Vec<_> = claims.iter().map(|claim| claim.fence).collect();
+        let claimed = |claim: &Claim<StoredEvent>| Claimed::Event(claim.item.event.id, claim.fence);
+        let claimed: Vec<_> = claims.iter().map(claimed).collect();
         let plans = self.plan_all(claims, tasks).await;
         let now = self.clock.now();
         match self.store.record_plans(now, plans.clone()).await {
@@ -96,7 +97,7 @@ impl Router {
             Err(error) => {
                 // Given back, they are planned again at once when the store is well, not when the
                 // lease ends.
-                let _ = self.store.release(fences).await;
+                let _ = self.store.release(claimed).await;
                 return Err(error);
             }
         }

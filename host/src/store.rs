@@ -9,11 +9,16 @@
 //! done, never half.
 
 use async_trait::async_trait;
-use livekit_webhook_core::id::{DeliveryId, EventId};
+use livekit_webhook_core::delivery::DeadReason;
+use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
+use livekit_webhook_core::replay::{Candidate, Selection};
 use livekit_webhook_core::time::Timestamp;
 
+mod filter;
 mod leases;
+mod replay;
 mod row;
+mod upkeep;
 
 pub mod limits;
 pub mod memory;
@@ -25,11 +30,32 @@ pub mod conformance;
 #[cfg(test)]
 mod tests;
 
+pub use filter::{DeliveryFilter, EventFilter, Owed, PAGE_MAX};
+pub use replay::{ReplayDelivery, ReplayState, ReplayStep, StoredReplay};
 pub use row::{
-    Appended, AttemptRecord, AttemptResult, Claim, DeliveryFilter, Depth, DueDelivery, Fence,
+    Appended, AttemptRecord, AttemptResult, Claim, Depth, Due, DueDelivery, EndpointHealth, Fence,
     NewDelivery, NewEvent, Plan, PlanNext, PlanState, Quarantined, Quota, Recorded, Status,
-    StoredDelivery, StoredEvent,
+    StoredDelivery, StoredEvent, Timings, lane,
 };
+pub use upkeep::{CopyCursor, Finding, Pruned, Record, Retention, SealedSecret};
+
+/// What a claim was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// An event to be planned.
+    Event(EventId, Fence),
+    /// A delivery to be sent.
+    Delivery(DeliveryId, Fence),
+}
+
+/// What another host may have written. Carries no data: whoever hears it looks for himself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Events wait for a plan.
+    Events,
+    /// Deliveries may be due, or an endpoint's health or a replay has changed.
+    Deliveries,
+}
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -73,13 +99,16 @@ pub trait Store: Send + Sync + 'static {
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error>;
 
     /// Claims due deliveries, for each endpoint up to its slots, oldest due first, within
-    /// [`limits`].
+    /// [`limits`], and what all hosts share: in-flight limit, rate, health
+    /// ([`livekit_webhook_core::health::Health::gate`]). In a lane only the first that is owed is
+    /// given, one at a time over all hosts, and not before every earlier event of the lane has its
+    /// plan for that endpoint.
     async fn claim_due(
         &self,
         now: Timestamp,
         lease_ms: i64,
         quotas: Vec<Quota>,
-    ) -> Result<Vec<Claim<DueDelivery>>, Error>;
+    ) -> Result<Due, Error>;
 
     /// Writes attempts and what follows them, all in one transaction. One result each, in order.
     async fn record_attempts(
@@ -88,12 +117,38 @@ pub trait Store: Send + Sync + 'static {
         results: Vec<AttemptResult>,
     ) -> Result<Vec<Recorded>, Error>;
 
-    /// Gives claims back unused (shutdown).
-    async fn release(&self, fences: Vec<Fence>) -> Result<(), Error>;
+    /// Gives claims back unused (shutdown). A stale one is ignored.
+    async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error>;
 
-    /// When the next delivery to one of `endpoints` falls due that is under no lease, ended ones
-    /// included. A hint.
-    async fn next_due(&self, endpoints: Vec<String>) -> Result<Option<Timestamp>, Error>;
+    /// Waits for a hint that another host wrote something. A store with one host never has one.
+    async fn hint(&self) -> Hint {
+        std::future::pending().await
+    }
+
+    /// The health of every endpoint that has one.
+    async fn healths(&self) -> Result<Vec<EndpointHealth>, Error> {
+        Err(unbuilt())
+    }
+
+    /// Writes an endpoint's health if it is still at `health.version`, which counts up then.
+    async fn record_health(&self, health: EndpointHealth) -> Result<Recorded, Error> {
+        let _ = (health,);
+        Err(unbuilt())
+    }
+
+    /// Makes dead letters with `reason` of at most `limit` deliveries that are owed and under no
+    /// claim. Tells how many; call again until there are none.
+    async fn give_up(
+        &self,
+        now: Timestamp,
+        owed: Owed,
+        reason: DeadReason,
+        note: String,
+        limit: usize,
+    ) -> Result<u64, Error> {
+        let _ = (now, owed, reason, note, limit);
+        Err(unbuilt())
+    }
 
     /// Deliveries owed to each endpoint that any are owed to, by its name.
     async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error>;
@@ -101,12 +156,8 @@ pub trait Store: Send + Sync + 'static {
     /// One event.
     async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error>;
 
-    /// Events, newest first, older than `before`.
-    async fn events(
-        &self,
-        before: Option<EventId>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, Error>;
+    /// Events, newest first.
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, Error>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error>;
@@ -120,6 +171,113 @@ pub trait Store: Send + Sync + 'static {
     /// How much is waiting.
     async fn depth(&self) -> Result<Depth, Error>;
 
+    /// Events after `after` in order of arrival with the fate of their deliveries, at most `limit`
+    /// of them, for a replay. May leave out what `selection` does not match, and looks at a bounded
+    /// number of rows: the second value is where to go on, `None` at the end.
+    async fn candidates(
+        &self,
+        selection: &Selection,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<(Vec<Candidate>, Option<EventId>), Error> {
+        let _ = (selection, after, limit);
+        Err(unbuilt())
+    }
+
+    /// Keeps a new replay.
+    async fn create_replay(&self, replay: StoredReplay) -> Result<(), Error> {
+        let _ = (replay,);
+        Err(unbuilt())
+    }
+
+    /// Replays, newest first.
+    async fn replays(&self, limit: usize) -> Result<Vec<StoredReplay>, Error> {
+        let _ = (limit,);
+        Err(unbuilt())
+    }
+
+    /// Plans one step's deliveries and moves the cursor, if it is still where the step began.
+    async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error> {
+        let _ = (now, step);
+        Err(unbuilt())
+    }
+
+    /// Changes a replay's state from `from` to `to`. `Stale`: it was in another.
+    async fn change_replay(
+        &self,
+        now: Timestamp,
+        replay: ReplayId,
+        from: ReplayState,
+        to: ReplayState,
+    ) -> Result<Recorded, Error> {
+        let _ = (now, replay, from, to);
+        Err(unbuilt())
+    }
+
+    /// Sealed secrets of all endpoints, newest first.
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, Error> {
+        Err(unbuilt())
+    }
+
+    /// Keeps a secret; one with the same id is replaced (sealed again under another key).
+    async fn put_secret(&self, secret: SealedSecret) -> Result<(), Error> {
+        let _ = (secret,);
+        Err(unbuilt())
+    }
+
+    /// Removes a secret. `Stale`: there is none.
+    async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error> {
+        let _ = (id,);
+        Err(unbuilt())
+    }
+
+    /// One step of retention: removes at most `limit` rows of each kind.
+    async fn prune(
+        &self,
+        now: Timestamp,
+        retention: &Retention,
+        limit: usize,
+    ) -> Result<Pruned, Error> {
+        let _ = (now, retention, limit);
+        Err(unbuilt())
+    }
+
+    /// Bytes of what is stored, without what is free.
+    async fn size_bytes(&self) -> Result<u64, Error> {
+        Err(unbuilt())
+    }
+
+    /// Looks whether what is stored is whole and agrees with itself. Reads everything.
+    async fn check(&self) -> Result<Vec<Finding>, Error> {
+        Err(unbuilt())
+    }
+
+    /// Gives free space back to the system. Takes as long as it takes; writes wait.
+    async fn vacuum(&self) -> Result<(), Error> {
+        Err(unbuilt())
+    }
+
+    /// Reads rows for a copy, within [`limits`]; `None`: that was the end.
+    async fn export(
+        &self,
+        after: Option<CopyCursor>,
+    ) -> Result<(Vec<Record>, Option<CopyCursor>), Error> {
+        let _ = (after,);
+        Err(unbuilt())
+    }
+
+    /// Writes rows of a copy in one transaction. What is here already is left as it is, so that a
+    /// copy can be begun again. Tells how many were new.
+    async fn import(&self, records: Vec<Record>) -> Result<u64, Error> {
+        let _ = (records,);
+        Err(unbuilt())
+    }
+
     /// Finishes what is queued and closes. Later calls answer [`Error::Closed`].
     async fn close(&self) -> Result<(), Error>;
+}
+
+/// Until every adapter has it.
+fn unbuilt() -> Error {
+    Error::Damaged("not built yet".to_owned())
 }

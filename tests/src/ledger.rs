@@ -6,7 +6,8 @@
 use anyhow::Context as _;
 use livekit_webhook::store::sqlite::SqliteStore;
 use livekit_webhook::store::{
-    AttemptRecord, DeliveryFilter, Quarantined, Store as _, StoredDelivery, StoredEvent,
+    AttemptRecord, DeliveryFilter, EventFilter, Quarantined, Store as _, StoredDelivery,
+    StoredEvent,
 };
 use livekit_webhook_core::delivery::{DeadReason, State};
 use std::path::Path;
@@ -47,7 +48,7 @@ impl Ledger {
     /// # Errors
     /// The store's.
     pub async fn events(&self) -> anyhow::Result<Vec<StoredEvent>> {
-        Ok(self.0.events(None, ROWS_MAX).await?)
+        Ok(self.0.events(EventFilter { limit: ROWS_MAX, ..Default::default() }).await?)
     }
 
     /// All attempts of a delivery, oldest first.

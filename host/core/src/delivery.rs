@@ -35,8 +35,11 @@ pub enum DeadReason {
     Plugin,
     /// Older than the endpoint's `max_age` before it could be sent.
     Expired,
-    /// The endpoint was disabled, because it answered 410 to another delivery.
+    /// The endpoint was disabled: it answered 410 to another delivery, failed for days, or the
+    /// operator disabled it.
     EndpointDisabled,
+    /// The operator cancelled it, or the replay it belongs to.
+    Cancelled,
 }
 
 /// What follows one attempt.
@@ -79,7 +82,7 @@ pub fn after_attempt(
 
 impl DeadReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Exhausted,
         Self::Gone,
         Self::Refused,
@@ -87,6 +90,7 @@ impl DeadReason {
         Self::Plugin,
         Self::Expired,
         Self::EndpointDisabled,
+        Self::Cancelled,
     ];
 
     /// The word of the store, the metrics and the command line.
@@ -99,6 +103,7 @@ impl DeadReason {
             Self::Plugin => "plugin",
             Self::Expired => "expired",
             Self::EndpointDisabled => "endpoint_disabled",
+            Self::Cancelled => "cancelled",
         }
     }
 

@@ -58,6 +58,17 @@ id!(
     "dlv_"
 );
 
+id!(
+    /// One replay. `rpl_…`
+    ReplayId,
+    "rpl_"
+);
+id!(
+    /// A sealed secret in the store. `sec_…`
+    SecretId,
+    "sec_"
+);
+
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 fn print(f: &mut std::fmt::Formatter<'_>, prefix: &str, value: u128) -> std::fmt::Result {

@@ -19,6 +19,14 @@ pub mod attempt;
 
 pub mod retry;
 
+pub mod health;
+
+pub mod rate;
+
+pub mod batch;
+
+pub mod replay;
+
 pub mod signature;
 
 pub mod address_policy;

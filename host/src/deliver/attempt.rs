@@ -3,7 +3,7 @@
 use super::transport::{Answered, Failure, Outgoing};
 use super::{Deliverer, Place};
 use crate::metrics::{AttemptLabel, EndpointLabel};
-use crate::store::{AttemptRecord, AttemptResult, Claim, DueDelivery};
+use crate::store::{AttemptRecord, AttemptResult, Claim, DueDelivery, Timings};
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{HeaderMap, Uri};
@@ -33,6 +33,8 @@ impl Deliverer {
             fence: claim.fence,
             attempt: None,
             next: Next::Dead(reason),
+            batch: None,
+            leaves_lane: false,
             note: Some(note.to_owned()),
         };
         if place.gone.load(Ordering::SeqCst) {
@@ -61,6 +63,8 @@ impl Deliverer {
             fence: claim.fence,
             attempt: Some(record),
             next,
+            batch: None,
+            leaves_lane: false,
             note,
         }
     }
@@ -89,6 +93,10 @@ impl Deliverer {
             started_at,
             duration_ms: 0,
             outcome: outcome.clone(),
+            timings: Timings::default(),
+            host: None,
+            request_headers: String::new(),
+            response_headers: String::new(),
             address,
             response_start,
             error,

@@ -150,7 +150,10 @@ impl Stage {
     }
 
     async fn events(&self) -> Vec<StoredEvent> {
-        self.store.events(None, 1_000).await.unwrap()
+        self.store
+            .events(crate::store::EventFilter { limit: 1_000, ..Default::default() })
+            .await
+            .unwrap()
     }
 
     fn answers(&self, answer: &'static str) -> u64 {

@@ -134,6 +134,7 @@ impl Router {
             webhook_id: webhook_id(event, number),
             kind: part.kind,
             body: part.body,
+            lane: None,
             due_at: now.plus_millis(subscriber.first_wait_ms),
             state: State::Pending,
             note: None,

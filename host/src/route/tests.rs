@@ -77,8 +77,14 @@ impl Stage {
 
     /// What would be sent.
     async fn body(&self, endpoint: &str) -> bytes::Bytes {
-        let quota = crate::store::Quota { endpoint: endpoint.to_owned(), slots: 1 };
+        let quota = crate::store::Quota {
+            endpoint: endpoint.to_owned(),
+            slots: 1,
+            in_flight_max: 1_000,
+            rate: None,
+            batching: None,
+        };
         let due = self.store.claim_due(later(999_999), 1, vec![quota]).await.unwrap();
-        due[0].item.body.clone()
+        due.claims[0].item.body.clone()
     }
 }

@@ -53,7 +53,6 @@ fn stories(store: &dyn Store) -> Vec<Story<'_>> {
         claim::released,
         claim::due_by_quota_in_order,
         claim::a_claim_steps_over_the_leased,
-        claim::next_due_follows,
         claim::bodies_of_one_claim_have_a_limit,
         reads::pending_by_endpoint,
         record::a_plan_is_whole,
@@ -102,6 +101,7 @@ pub fn fake_hash(body: &[u8]) -> [u8; 32] {
 /// Delivery number `number` to `endpoint`, due as soon as it is planned.
 pub fn delivery(number: u32, endpoint: &str) -> NewDelivery {
     NewDelivery {
+        lane: None,
         id: DeliveryId::new(START.as_millis() + i64::from(number), number.into()),
         endpoint: endpoint.to_owned(),
         webhook_id: format!("wh_{number}"),
@@ -141,8 +141,7 @@ pub async fn claim_due(
     endpoint: &str,
     slots: usize,
 ) -> Vec<Claim<DueDelivery>> {
-    let quota = Quota { endpoint: endpoint.to_owned(), slots };
-    store.claim_due(now, LEASE_MS, vec![quota]).await.unwrap()
+    store.claim_due(now, LEASE_MS, vec![quota(endpoint, slots)]).await.unwrap().claims
 }
 
 /// The result of a claimed delivery's attempt, answered with `status`.
@@ -152,7 +151,13 @@ pub fn result(claim: &Claim<DueDelivery>, status: u16, next: Next) -> AttemptRes
     AttemptResult {
         delivery: claim.item.delivery.id,
         fence: claim.fence,
+        batch: None,
+        leaves_lane: false,
         attempt: Some(AttemptRecord {
+            timings: crate::store::Timings::default(),
+            host: None,
+            request_headers: String::new(),
+            response_headers: String::new(),
             number,
             started_at: START,
             duration_ms: 12,
@@ -187,3 +192,9 @@ pub fn later(millis: i64) -> Timestamp {
 
 /// A reason to be dead.
 pub const DEAD: Next = Next::Dead(DeadReason::Exhausted);
+
+/// Places for `slots` requests, nothing else limited.
+pub fn quota(endpoint: &str, slots: usize) -> Quota {
+    let endpoint = endpoint.to_owned();
+    Quota { endpoint, slots, in_flight_max: 1_000, rate: None, batching: None }
+}

@@ -7,9 +7,9 @@
 //! what a lost connection looks like.
 
 use super::{
-    Appended, AttemptRecord, AttemptResult, Claim, DeliveryFilter, Depth, DueDelivery, Error,
-    Fence, NewEvent, Plan, Quarantined, Quota, Recorded, Status, Store, StoredDelivery,
-    StoredEvent,
+    Appended, AttemptRecord, AttemptResult, Claim, Claimed, DeliveryFilter, Depth, Due, Error,
+    EventFilter, NewEvent, PAGE_MAX, Plan, Quarantined, Quota, Recorded, Status, Store,
+    StoredDelivery, StoredEvent,
 };
 use async_trait::async_trait;
 use livekit_webhook_core::delivery::State;
@@ -20,9 +20,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 mod tables;
 
 use tables::Tables;
-
-/// Most rows of one page.
-const PAGE_MAX: usize = 1_000;
 
 /// A store in memory.
 #[derive(Debug)]
@@ -145,7 +142,7 @@ impl Store for MemoryStore {
         now: Timestamp,
         lease_ms: i64,
         quotas: Vec<Quota>,
-    ) -> Result<Vec<Claim<DueDelivery>>, Error> {
+    ) -> Result<Due, Error> {
         Ok(self.open()?.claim_due(now, lease_ms, &quotas))
     }
 
@@ -160,17 +157,15 @@ impl Store for MemoryStore {
         .await
     }
 
-    async fn release(&self, fences: Vec<Fence>) -> Result<(), Error> {
+    async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {
         let mut tables = self.open()?;
-        for fence in fences {
-            tables.event_leases.release(fence);
-            tables.delivery_leases.release(fence);
+        for claim in claimed {
+            match claim {
+                Claimed::Event(_, fence) => tables.event_leases.release(fence),
+                Claimed::Delivery(_, fence) => tables.delivery_leases.release(fence),
+            }
         }
         Ok(())
-    }
-
-    async fn next_due(&self, endpoints: Vec<String>) -> Result<Option<Timestamp>, Error> {
-        Ok(self.open()?.next_due(&endpoints))
     }
 
     async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error> {
@@ -181,11 +176,8 @@ impl Store for MemoryStore {
         Ok(self.open()?.events.get(&id).map(|row| row.stored.clone()))
     }
 
-    async fn events(
-        &self,
-        before: Option<EventId>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, Error> {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, Error> {
+        let (before, limit) = (filter.before, filter.limit);
         let tables = self.open()?;
         let newest_first = tables.events.values().rev().map(|row| &row.stored);
         let page = newest_first.filter(|stored| before.is_none_or(|id| stored.event.id < id));

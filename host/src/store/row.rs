@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use livekit_webhook_core::attempt::Outcome;
+use livekit_webhook_core::batch::{BatchId, Batching};
 use livekit_webhook_core::delivery::{Next, State};
-use livekit_webhook_core::id::{DeliveryId, EventId};
+use livekit_webhook_core::health::Health;
+use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId};
+use livekit_webhook_core::rate::Rate;
 use livekit_webhook_core::time::Timestamp;
 
 /// An authentic event, about to be stored.
@@ -71,6 +74,9 @@ pub struct Quarantined {
 pub struct StoredEvent {
     /// What was appended.
     pub event: NewEvent,
+    /// Place in its lane of its source, counted from 1 in the transaction of the append, and never
+    /// used twice. `None`: it has no lane, or is a conflict.
+    pub sequence: Option<i64>,
     /// Whether its deliveries are planned, not yet, or never will be.
     pub plan: PlanState,
     /// How often planning began and failed.
@@ -119,6 +125,8 @@ pub struct NewDelivery {
     pub kind: String,
     /// What to send, or `None` for the event's own bytes.
     pub body: Option<Bytes>,
+    /// The ordering lane at its endpoint; `None`: in no order. See [`lane`].
+    pub lane: Option<String>,
     /// When the first attempt is due.
     pub due_at: Timestamp,
     /// `Pending`, or `Dead(Plugin)` when the plan itself failed for this endpoint.
@@ -180,6 +188,14 @@ pub struct StoredDelivery {
     pub due_at: Timestamp,
     /// Attempts made.
     pub attempts: u32,
+    /// Its lane, as long as it is in it. See [`NewDelivery::lane`].
+    pub lane: Option<String>,
+    /// Its event's place in the lane.
+    pub sequence: Option<i64>,
+    /// Bound to others, with which it is tried again.
+    pub batch: Option<BatchId>,
+    /// The replay that planned it.
+    pub replay: Option<ReplayId>,
     /// When it was planned.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -197,15 +213,47 @@ pub struct DueDelivery {
     pub body: Bytes,
     /// When the event arrived, for `max_age` and for the lag metric.
     pub received_at: Timestamp,
+    /// Members of one request have the same number; it means nothing beyond the claim. Without
+    /// batching every delivery has its own.
+    pub request: u32,
 }
 
-/// How many deliveries of one endpoint may be claimed now.
+/// How many deliveries of one endpoint may be claimed now. What is shared by all hosts is counted
+/// by the store: claims in flight over all of them, the rate, the health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Configured name.
     pub endpoint: String,
-    /// Free places.
+    /// Requests this host has places for.
     pub slots: usize,
+    /// Most requests in flight over all hosts.
+    pub in_flight_max: usize,
+    /// Requests per second over all hosts.
+    pub rate: Option<Rate>,
+    /// How events are grouped. A batch counts as one request.
+    pub batching: Option<Batching>,
+}
+
+/// What a claim of due deliveries brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// For each endpoint the oldest due first; the members of a request stand together.
+    pub claims: Vec<Claim<DueDelivery>>,
+    /// When the same call may bring more, if nothing is written before: the next delivery falls
+    /// due, a pause or an open breaker ends, the rate allows one. `None`: not before something is
+    /// written. Only told when `claims` is empty, and a hint.
+    pub next_at: Option<Timestamp>,
+}
+
+/// One endpoint's health with the version it was read at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointHealth {
+    /// Configured name.
+    pub endpoint: String,
+    /// What all hosts know.
+    pub health: Health,
+    /// For the compare-and-set of [`super::Store::record_health`]. 0: never written.
+    pub version: u64,
 }
 
 /// One attempt, for the log.
@@ -219,12 +267,34 @@ pub struct AttemptRecord {
     pub duration_ms: i64,
     /// How it ended.
     pub outcome: Outcome,
+    /// Where the time went.
+    pub timings: Timings,
     /// The address dialled.
     pub address: Option<String>,
+    /// Which host made it.
+    pub host: Option<String>,
+    /// What was sent, one `name: value` a line, secrets redacted.
+    pub request_headers: String,
+    /// What came back, likewise.
+    pub response_headers: String,
     /// First bytes of the response body, at most 16 KiB.
     pub response_start: Bytes,
     /// The error in words.
     pub error: Option<String>,
+}
+
+/// Parts of an attempt, in milliseconds from the end of the part before. `None`: there was no such
+/// part, because a connection was reused or the attempt ended earlier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Resolving the name.
+    pub dns_ms: Option<i64>,
+    /// The TCP handshake.
+    pub connect_ms: Option<i64>,
+    /// The TLS handshake.
+    pub tls_ms: Option<i64>,
+    /// From the request to the head of the answer.
+    pub first_byte_ms: Option<i64>,
 }
 
 /// The end of a claimed delivery's attempt.
@@ -238,6 +308,10 @@ pub struct AttemptResult {
     pub attempt: Option<AttemptRecord>,
     /// What follows.
     pub next: Next,
+    /// On [`Next::RetryAt`]: the batch it belongs to from now on.
+    pub batch: Option<BatchId>,
+    /// On [`Next::RetryAt`]: it leaves its lane, which goes on without it (`skip_after`).
+    pub leaves_lane: bool,
     /// Words for the operator.
     pub note: Option<String>,
 }
@@ -249,21 +323,6 @@ pub enum Recorded {
     Done,
     /// The fence was stale: another worker has it. Nothing was changed.
     Stale,
-}
-
-/// Rows to read, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeliveryFilter {
-    /// Of this endpoint.
-    pub endpoint: Option<String>,
-    /// Of this event.
-    pub event: Option<EventId>,
-    /// `pending`, `delivered` or `dead`.
-    pub status: Option<Status>,
-    /// Older than this one (cursor).
-    pub before: Option<DeliveryId>,
-    /// At most, 1 to 1,000.
-    pub limit: usize,
 }
 
 /// A delivery's state without its reason.
@@ -288,4 +347,13 @@ pub struct Depth {
     pub dead: u64,
     /// Quarantined bodies.
     pub quarantined: u64,
+}
+
+/// The lane of an event at an endpoint: its source and LiveKit's ordering key, so that rooms of the
+/// same name in two projects do not wait for each other. A replay has lanes of its own.
+pub fn lane(replay: Option<ReplayId>, source: &str, key: &str) -> String {
+    match replay {
+        None => format!("{source}/{key}"),
+        Some(replay) => format!("{replay}/{source}/{key}"),
+    }
 }

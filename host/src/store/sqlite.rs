@@ -12,8 +12,9 @@
 
 use super::leases::Leases;
 use super::{
-    Appended, AttemptRecord, AttemptResult, Claim, DeliveryFilter, Depth, DueDelivery, Error,
-    Fence, NewEvent, Plan, Quarantined, Quota, Recorded, Store, StoredDelivery, StoredEvent,
+    Appended, AttemptRecord, AttemptResult, Claim, Claimed, DeliveryFilter, Depth, Due, Error,
+    EventFilter, Fence, NewEvent, Plan, Quarantined, Quota, Recorded, Store, StoredDelivery,
+    StoredEvent,
 };
 use async_trait::async_trait;
 use livekit_webhook_core::id::{DeliveryId, EventId};
@@ -252,7 +253,7 @@ impl Store for SqliteStore {
         now: Timestamp,
         lease_ms: i64,
         quotas: Vec<Quota>,
-    ) -> Result<Vec<Claim<DueDelivery>>, Error> {
+    ) -> Result<Due, Error> {
         let shared = self.owner()?;
         self.read(move |conn| claim::due(conn, &shared, now, lease_ms, &quotas)).await
     }
@@ -265,18 +266,15 @@ impl Store for SqliteStore {
         self.send(move |scope| write::attempts(scope, now, &results)).await
     }
 
-    async fn release(&self, fences: Vec<Fence>) -> Result<(), Error> {
+    async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {
         let shared = self.owner()?;
-        for fence in fences {
-            shared.events().release(fence);
-            shared.deliveries().release(fence);
+        for claim in claimed {
+            match claim {
+                Claimed::Event(_, fence) => shared.events().release(fence),
+                Claimed::Delivery(_, fence) => shared.deliveries().release(fence),
+            }
         }
         Ok(())
-    }
-
-    async fn next_due(&self, endpoints: Vec<String>) -> Result<Option<Timestamp>, Error> {
-        let shared = Arc::clone(&self.shared);
-        self.read(move |conn| claim::next_due(conn, &shared, &endpoints)).await
     }
 
     async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error> {
@@ -287,11 +285,8 @@ impl Store for SqliteStore {
         self.read(move |conn| read::event(conn, id)).await
     }
 
-    async fn events(
-        &self,
-        before: Option<EventId>,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, Error> {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, Error> {
+        let (before, limit) = (filter.before, filter.limit);
         self.read(move |conn| read::events(conn, before, limit)).await
     }
 

@@ -4,7 +4,7 @@ use super::acts::{ACTS, Answer, Owed};
 use super::checks::Checks;
 use super::page::{Ink, Page};
 use super::system::System;
-use livekit_webhook::store::{DeliveryFilter, Status, Store as _};
+use livekit_webhook::store::{DeliveryFilter, EventFilter, Status, Store as _};
 
 /// Most rows read; the demo has far fewer.
 const ROWS_MAX: usize = 1_000;
@@ -95,7 +95,11 @@ async fn host(system: &System) -> anyhow::Result<Vec<Row>> {
     let owed = all_owed().count();
     let tries = all_owed().map(|owed| owed.statuses.len()).sum();
     Ok(vec![
-        row("events on the host's disk", stored, store.events(None, ROWS_MAX).await?.len()),
+        row(
+            "events on the host's disk",
+            stored,
+            store.events(EventFilter { limit: ROWS_MAX, ..Default::default() }).await?.len(),
+        ),
         row("deliveries", owed, deliveries.len()),
         row("  delivered", owed - dead, store.deliveries(with(Status::Delivered)).await?.len()),
         row("  dead letters", dead, store.deliveries(with(Status::Dead)).await?.len()),

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use livekit_webhook::store::sqlite::SqliteStore;
 use livekit_webhook::store::{
-    AttemptRecord, DeliveryFilter, PlanState, Store as _, StoredDelivery, StoredEvent,
+    AttemptRecord, DeliveryFilter, EventFilter, PlanState, Store as _, StoredDelivery, StoredEvent,
 };
 use livekit_webhook_core::delivery::State;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Fate {
 /// # Errors
 /// When the store cannot be read.
 pub async fn event(store: &SqliteStore, id: &str) -> anyhow::Result<Option<StoredEvent>> {
-    let events = store.events(None, ROWS_MAX).await?;
+    let events = store.events(EventFilter { limit: ROWS_MAX, ..Default::default() }).await?;
     Ok(events.into_iter().find(|stored| stored.event.dedupe_key == id))
 }
 

@@ -35,9 +35,15 @@ async fn a_stale_result_changes_nothing() {
     stage.run();
     stage.until("sent", || stage.active("a") == 1).await;
     // Another worker, whose clock says that the lease has ended.
-    let quota = Quota { endpoint: "a".to_owned(), slots: 1 };
+    let quota = Quota {
+        endpoint: "a".to_owned(),
+        slots: 1,
+        in_flight_max: 1_000,
+        rate: None,
+        batching: None,
+    };
     let theirs = stage.store.claim_due(later(3_600_000), 3_600_000, vec![quota]).await.unwrap();
-    assert_eq!(theirs.len(), 1);
+    assert_eq!(theirs.claims.len(), 1);
     stage.script.gate.add_permits(1);
     stage.settled().await;
     assert_eq!(stage.delivery(1).await.state, State::Pending);
@@ -72,10 +78,16 @@ async fn a_claim_that_comes_after_the_signal_is_given_back() {
     stopper.stop();
     let (sender, _receiver) = mpsc::channel(1);
     let claimed = stage.deliverer.round(&stage.tasks, &stop, &sender).await.unwrap();
-    assert_eq!((claimed, stage.sent_ms("a").len()), (0, 0));
-    let quota = Quota { endpoint: "a".to_owned(), slots: 1 };
+    assert_eq!((claimed.0, stage.sent_ms("a").len()), (0, 0));
+    let quota = Quota {
+        endpoint: "a".to_owned(),
+        slots: 1,
+        in_flight_max: 1_000,
+        rate: None,
+        batching: None,
+    };
     let free = stage.store.claim_due(later(1), 1, vec![quota]).await.unwrap();
-    assert_eq!(free.len(), 1);
+    assert_eq!(free.claims.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

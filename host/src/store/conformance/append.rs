@@ -17,6 +17,7 @@ pub async fn new_duplicate_and_conflict(store: &dyn Store) {
 
     let found = store.event(of).await.unwrap().unwrap();
     let expect = StoredEvent {
+        sequence: None,
         event: first,
         plan: PlanState::Unplanned,
         plan_attempts: 0,
@@ -27,7 +28,14 @@ pub async fn new_duplicate_and_conflict(store: &dyn Store) {
     let conflict = store.event(other.id).await.unwrap().unwrap();
     assert_eq!((conflict.event, conflict.plan), (other, PlanState::Conflict));
     assert_eq!(store.event(event(2).id).await.unwrap(), None);
-    assert_eq!(store.events(None, 10).await.unwrap().len(), 2);
+    assert_eq!(
+        store
+            .events(crate::store::EventFilter { limit: 10, ..Default::default() })
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
     // A conflict is never planned.
     assert_eq!(claim_event(store).await.item.event.id, of);
 }

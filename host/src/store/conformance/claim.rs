@@ -43,18 +43,24 @@ pub async fn a_lease_ends(store: &dyn Store) {
 pub async fn released(store: &dyn Store) {
     planned(store, 1, vec![delivery(1, "a")]).await;
     let first = claim_due(store, later(0), "a", 1).await;
-    store.release(vec![first[0].fence, Fence(u64::MAX)]).await.unwrap();
+    store
+        .release(vec![
+            due_claim(&first[0]),
+            Claimed::Delivery(first[0].item.delivery.id, Fence(u64::MAX)),
+        ])
+        .await
+        .unwrap();
     let second = claim_due(store, later(0), "a", 1).await;
     assert_eq!(ids(&second), ids(&first));
     // The old fence is stale: it neither releases nor records.
-    store.release(vec![first[0].fence]).await.unwrap();
+    store.release(vec![due_claim(&first[0])]).await.unwrap();
     assert_eq!(claim_due(store, later(0), "a", 1).await, []);
     let late = result(&first[0], 200, Next::Delivered);
     assert_eq!(record(store, later(1), late).await, Recorded::Stale);
 
     store.append(event(2)).await.unwrap();
     let event = claim_event(store).await;
-    store.release(vec![event.fence]).await.unwrap();
+    store.release(vec![Claimed::Event(event.item.event.id, event.fence)]).await.unwrap();
     assert_eq!(claim_event(store).await.item, event.item);
 }
 
@@ -73,9 +79,8 @@ pub async fn due_by_quota_in_order(store: &dyn Store) {
         due(7, "c", 0),
     ];
     planned(store, 1, deliveries).await;
-    let quota = |endpoint: &str, slots| Quota { endpoint: endpoint.to_owned(), slots };
     let quotas = vec![quota("a", 2), quota("b", 9), quota("c", 0), quota("unknown", 9)];
-    let claims = store.claim_due(later(100), LEASE_MS, quotas).await.unwrap();
+    let claims = store.claim_due(later(100), LEASE_MS, quotas).await.unwrap().claims;
     let id = |number| delivery(number, "a").id;
     assert_eq!(ids(&claims), [id(2), id(3), id(5), id(4)]);
     assert_eq!(ids(&claim_due(store, later(100), "a", 9).await), [id(1)]);
@@ -88,6 +93,10 @@ pub async fn due_by_quota_in_order(store: &dyn Store) {
     assert_eq!(first.delivery.webhook_id, "wh_2");
 }
 
+fn due_claim(claim: &Claim<DueDelivery>) -> Claimed {
+    Claimed::Delivery(claim.item.delivery.id, claim.fence)
+}
+
 pub async fn a_claim_steps_over_the_leased(store: &dyn Store) {
     planned(store, 1, (1..=20).map(|number| delivery(number, "a")).collect()).await;
     let mut seen = Vec::new();
@@ -97,31 +106,6 @@ pub async fn a_claim_steps_over_the_leased(store: &dyn Store) {
     let expect: Vec<_> = (1..=20).map(|number| delivery(number, "a").id).collect();
     assert_eq!(seen, expect);
     assert_eq!(claim_due(store, later(0), "a", 5).await, []);
-}
-
-pub async fn next_due_follows(store: &dyn Store) {
-    let next_due = async |names: &[&str]| {
-        let names = names.iter().map(ToString::to_string).collect();
-        store.next_due(names).await.unwrap()
-    };
-    assert_eq!(next_due(&["a", "b"]).await, None);
-    let deliveries = vec![
-        NewDelivery { due_at: later(500), ..delivery(1, "a") },
-        NewDelivery { due_at: later(400), ..delivery(2, "b") },
-        NewDelivery { due_at: later(300), ..delivery(3, "full") },
-    ];
-    planned(store, 7, deliveries).await;
-    // An event that waits for its plan is nobody's delivery yet.
-    store.append(event(8)).await.unwrap();
-    assert_eq!(next_due(&["a", "b"]).await, Some(later(400)));
-    assert_eq!(next_due(&["a"]).await, Some(later(500)));
-    assert_eq!(next_due(&["unknown"]).await, None);
-    assert_eq!(next_due(&[]).await, None);
-    let claims = claim_due(store, later(400), "b", 1).await;
-    assert_eq!(next_due(&["a", "b"]).await, Some(later(500)));
-    let retry = result(&claims[0], 500, Next::RetryAt(later(450)));
-    record(store, later(401), retry).await;
-    assert_eq!(next_due(&["a", "b"]).await, Some(later(450)));
 }
 
 pub async fn bodies_of_one_claim_have_a_limit(store: &dyn Store) {
@@ -149,9 +133,8 @@ pub async fn bodies_of_one_claim_have_a_limit(store: &dyn Store) {
     store.record_plans(START, plans).await.unwrap();
     for expect in [vec![1, 3, 5], vec![2], vec![4]] {
         let expect: Vec<_> = expect.into_iter().map(|number| delivery(number, "a").id).collect();
-        let quota = |endpoint: &str| Quota { endpoint: endpoint.to_owned(), slots: 9 };
-        let quotas = vec![quota("a"), quota("b")];
-        let claims = store.claim_due(START, LEASE_MS, quotas).await.unwrap();
+        let quotas = vec![quota("a", 9), quota("b", 9)];
+        let claims = store.claim_due(START, LEASE_MS, quotas).await.unwrap().claims;
         assert_eq!(ids(&claims)[..], expect[..]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::store::leases::Leases;
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::{
-    Appended, AttemptRecord, AttemptResult, Claim, Depth, DueDelivery, Fence, NewEvent, Plan,
+    Appended, AttemptRecord, AttemptResult, Claim, Depth, Due, DueDelivery, Fence, NewEvent, Plan,
     PlanNext, PlanState, Quarantined, Quota, Recorded, StoredDelivery, StoredEvent,
 };
 use bytes::Bytes;
@@ -66,7 +66,14 @@ impl Tables {
         let is_new = answer == Appended::Stored;
         let plan = if is_new { PlanState::Unplanned } else { PlanState::Conflict };
         let plan_at = event.received_at;
-        let stored = StoredEvent { event, plan, plan_attempts: 0, settled: Vec::new(), note: None };
+        let stored = StoredEvent {
+            event,
+            sequence: None,
+            plan,
+            plan_attempts: 0,
+            settled: Vec::new(),
+            note: None,
+        };
         self.events.insert(stored.event.id, EventRow { stored, plan_at });
         answer
     }
@@ -132,6 +139,10 @@ impl Tables {
                 state: new.state,
                 due_at: new.due_at,
                 attempts: 0,
+                lane: new.lane,
+                sequence: None,
+                batch: None,
+                replay: None,
                 created_at: now,
                 updated_at: now,
                 note: new.note,
@@ -142,12 +153,7 @@ impl Tables {
         Recorded::Done
     }
 
-    pub fn claim_due(
-        &mut self,
-        now: Timestamp,
-        lease_ms: i64,
-        quotas: &[Quota],
-    ) -> Vec<Claim<DueDelivery>> {
+    pub fn claim_due(&mut self, now: Timestamp, lease_ms: i64, quotas: &[Quota]) -> Due {
         let mut claims = Vec::new();
         let mut bytes = ClaimBytes::default();
         for quota in quotas {
@@ -165,14 +171,16 @@ impl Tables {
             for (_, id) in due {
                 let Some(item) = self.due(id) else { continue };
                 if !bytes.fits(item.body.len()) {
-                    return claims;
+                    return Due { claims, next_at: None };
                 }
                 let fence = self.next_fence();
                 self.delivery_leases.claim(id, fence, now.plus_millis(lease_ms));
                 claims.push(Claim { fence, item });
             }
         }
-        claims
+        let names: Vec<_> = quotas.iter().map(|quota| quota.endpoint.clone()).collect();
+        let next_at = self.next_due(&names).filter(|_| claims.is_empty());
+        Due { claims, next_at }
     }
 
     fn due(&self, id: DeliveryId) -> Option<DueDelivery> {
@@ -182,6 +190,7 @@ impl Tables {
             delivery: row.stored.clone(),
             body: row.body.as_ref().unwrap_or(&event.body).clone(),
             received_at: event.received_at,
+            request: 0,
         })
     }
 

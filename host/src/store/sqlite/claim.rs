@@ -7,7 +7,7 @@
 
 use super::{Shared, rows};
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
-use crate::store::{Claim, DueDelivery, Fence, Quota, StoredEvent};
+use crate::store::{Claim, Due, DueDelivery, Fence, Quota, StoredEvent};
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
@@ -62,7 +62,7 @@ pub fn due(
     now: Timestamp,
     lease_ms: i64,
     quotas: &[Quota],
-) -> Result<Vec<Claim<DueDelivery>>> {
+) -> Result<Due> {
     let tx = conn.transaction()?;
     let mut claimed: Vec<(DeliveryId, Fence)> = Vec::new();
     {
@@ -98,7 +98,11 @@ pub fn due(
     });
     let kept = result.as_ref().map_or(0, Vec::len);
     claimed.into_iter().skip(kept).for_each(|(_, fence)| shared.deliveries().release(fence));
-    result
+    let claims = result?;
+    drop(tx);
+    let names: Vec<_> = quotas.iter().map(|quota| quota.endpoint.clone()).collect();
+    let next_at = if claims.is_empty() { next_due(conn, shared, &names)? } else { None };
+    Ok(Due { claims, next_at })
 }
 
 /// Reads what was claimed until its bodies are too many for one claim; the rest is for the caller
@@ -137,6 +141,7 @@ fn due_delivery(row: &rusqlite::Row<'_>) -> Result<DueDelivery> {
         delivery: rows::delivery(row)?,
         received_at: rows::time(row, 12)?,
         body: rows::bytes(row, 13)?,
+        request: 0,
     })
 }
 

@@ -1,13 +1,11 @@
 //! Reading beside the writer: a few connections, each used by one blocking thread at a time.
 
 use super::rows;
+use crate::store::PAGE_MAX;
 use crate::store::{DeliveryFilter, Error, Quarantined, StoredDelivery, StoredEvent};
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ToSql, params};
 use std::sync::Arc;
-
-/// Rows of one page at most.
-pub const PAGE_MAX: usize = 1_000;
 
 /// SQLite's error, shared by all commands of a batch.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -161,12 +161,18 @@ async fn a_backlog_costs_a_claim_nothing() {
     let shared = Arc::clone(&store.shared);
     let rows = store
         .read(move |conn| {
-            let quota = Quota { endpoint: "a".to_owned(), slots: 64 };
+            let quota = Quota {
+                endpoint: "a".to_owned(),
+                slots: 64,
+                in_flight_max: 1_000,
+                rate: None,
+                batching: None,
+            };
             let claims = claim::due(conn, &shared, later(1 << 30), 30_000, &[quota])?;
             let statement = conn.prepare_cached(claim::DUE)?;
             let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
             statement.reset_status(rusqlite::StatementStatus::VmStep);
-            Ok((claims.len(), steps))
+            Ok((claims.claims.len(), steps))
         })
         .await
         .unwrap();
