@@ -17,11 +17,13 @@ use livekit_webhook_core::time::Timestamp;
 mod filter;
 mod leases;
 mod replay;
+mod requests;
 mod row;
 mod upkeep;
 
 pub mod limits;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 #[cfg(test)]
