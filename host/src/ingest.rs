@@ -13,8 +13,10 @@
 pub mod answer;
 mod body;
 mod receive;
+mod senders;
 
 pub use answer::Answer;
+pub use senders::{Known, Senders};
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -25,8 +27,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use livekit_webhook_wire::glob::Glob;
-use livekit_webhook_wire::verify::Verifier;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,10 +88,8 @@ pub struct Options {
 pub struct Ingest {
     /// Limits and choices.
     pub options: Options,
-    /// Over the keys of all sources.
-    pub verifier: Verifier,
-    /// API key to source. A key belongs to one source.
-    pub sources: HashMap<String, Source>,
+    /// Who may send.
+    pub senders: Senders,
     /// Where events go.
     pub store: Arc<dyn Store>,
     /// The time of arrival.
@@ -109,14 +107,9 @@ pub struct Ingest {
 
 impl Ingest {
     /// Puts the parts together.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, by app.rs; a struct would say it all twice"
-    )]
     pub fn new(
         options: Options,
-        verifier: Verifier,
-        sources: HashMap<String, Source>,
+        known: Known,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<Entropy>,
@@ -124,7 +117,8 @@ impl Ingest {
         metrics: Arc<Metrics>,
     ) -> Self {
         let body_room = Arc::new(Semaphore::new(body::permits(options.body_bytes_in_flight_max)));
-        Self { options, verifier, sources, store, clock, entropy, bell, metrics, body_room }
+        let senders = Senders::new(known);
+        Self { options, senders, store, clock, entropy, bell, metrics, body_room }
     }
 }
 

@@ -14,6 +14,7 @@ mod edge;
 mod plugins;
 mod postgres;
 mod refusals;
+mod reload;
 mod retries;
 mod server;
 mod shutdown;
