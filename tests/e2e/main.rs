@@ -15,6 +15,7 @@ mod edge;
 mod hostile;
 mod plugins;
 mod receivers;
+mod postgres;
 mod refusals;
 mod reload;
 mod retries;

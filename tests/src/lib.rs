@@ -12,5 +12,6 @@ pub mod judge;
 pub mod ledger;
 pub mod livekit;
 pub mod published;
+pub mod postgres;
 pub mod receiver;
 pub mod upstream;
