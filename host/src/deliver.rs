@@ -25,6 +25,7 @@ use crate::entropy::Entropy;
 use crate::metrics::Metrics;
 use crate::store::{AttemptResult, Claim, Claimed, Due, DueDelivery, Quota, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
+use crate::vault::Live;
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
@@ -65,6 +66,8 @@ pub struct Deliverer {
     pub entropy: Arc<Entropy>,
     /// Wakes the worker.
     pub bell: Bell,
+    /// Secrets that are kept in the store. An endpoint that signs with them and has none waits.
+    pub secrets: Live,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Attempts in flight now.
@@ -195,7 +198,12 @@ impl Deliverer {
             return Vec::new();
         }
         let mut free = self.in_flight_max.saturating_sub(self.in_flight.load(Ordering::SeqCst));
-        let mut places: Vec<&Place> = self.endpoints.values().collect();
+        let now = self.clock.now();
+        let can_sign = |place: &&Place| {
+            let endpoint = &place.endpoint;
+            !endpoint.signs_with_stored() || self.secrets.has(endpoint.name.as_str(), now)
+        };
+        let mut places: Vec<&Place> = self.endpoints.values().filter(can_sign).collect();
         // The emptiest first: when the host's limit is short, nobody keeps it to himself.
         places.sort_by_key(|place| place.in_flight.load(Ordering::SeqCst));
         let mut quotas = Vec::with_capacity(places.len());

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::metrics::{
-    AnswerLabel, AttemptLabel, DeadLabel, EndpointLabel, EventLabel, PluginLabel, ReasonLabel,
+    AnswerLabel, AttemptLabel, DeadLabel, EndpointLabel, EventLabel, PluginLabel, PrunedLabel,
+    ReasonLabel, ReplayLabel,
 };
 use crate::store::conformance::{delivery, event, planned};
 use crate::store::memory::MemoryStore;
@@ -73,6 +74,8 @@ fn touch_all(metrics: &Metrics) {
     metrics.attempts.get_or_create(&label).inc();
     let label = DeadLabel { endpoint: "we\"ird\\\n".to_owned(), reason: "gone" };
     metrics.dead.get_or_create(&label).inc();
+    metrics.replays_ended.get_or_create(&ReplayLabel { state: "done" }).inc();
+    metrics.pruned.get_or_create(&PrunedLabel { kind: "events" }).inc();
 }
 
 #[tokio::test]
