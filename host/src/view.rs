@@ -148,15 +148,12 @@ pub fn replay(replay: &StoredReplay) -> Value {
 
 /// What a replay sends again.
 pub fn selection(selection: &Selection) -> Value {
-    let texts = |globs: &[livekit_webhook_wire::glob::Glob]| -> Vec<String> {
-        globs.iter().map(|glob| glob.as_str().to_owned()).collect()
-    };
     json!({
         "events": selection.events.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "since": time(selection.since),
         "until": time(selection.until),
-        "kinds": texts(&selection.kinds),
-        "rooms": texts(&selection.rooms),
+        "kinds": selection.kinds.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(),
+        "rooms": selection.rooms.iter().map(|glob| glob.as_str()).collect::<Vec<_>>(),
         "source": selection.source,
         "endpoint": selection.endpoint,
         "status": selection.status.map(replay_status),

@@ -92,7 +92,7 @@ fn bytes(text: &str) -> Result<Bytes, Wrong> {
     STANDARD.decode(text).map(Bytes::from).map_err(|error| format!("not base64: {error}"))
 }
 
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Wrong>
+fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, Wrong>
 where
     T::Err: std::fmt::Display,
 {

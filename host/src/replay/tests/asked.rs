@@ -3,7 +3,6 @@
 use super::*;
 use crate::replay::ask::Error;
 use livekit_webhook_core::replay::ReplayStatus;
-use livekit_webhook_wire::glob::Glob;
 
 #[tokio::test]
 async fn a_preview_counts_and_changes_nothing() {
@@ -35,7 +34,7 @@ fn a_selection_ends_now_and_says_one_thing() {
         Selection { since: Some(later(600)), until, ..any() },
         Selection { status: delivered, reason: Some(DeadReason::Gone), ..any() },
         Selection { events: vec![event(1).id; 1_001], ..any() },
-        Selection { rooms: vec![Glob::parse("a").unwrap(); 101], ..any() },
+        Selection { rooms: vec!["a".parse().unwrap(); 101], ..any() },
     ] {
         let refused = ask::checked(wrong.clone(), now);
         assert!(matches!(refused, Err(Error::Selection(_))), "{wrong:?}");

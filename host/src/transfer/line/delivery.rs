@@ -1,6 +1,6 @@
 //! Deliveries and their attempts.
 
-use super::{Wrong, base64, bytes, id, unknown};
+use super::{Wrong, base64, bytes, parsed, unknown};
 use crate::store::{AttemptRecord, Record, StoredDelivery, Timings};
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::batch::BatchId;
@@ -91,8 +91,8 @@ pub fn record(line: Delivery) -> Result<Record, Wrong> {
         }
     };
     let delivery = StoredDelivery {
-        id: id(&line.id)?,
-        event: id(&line.event)?,
+        id: parsed(&line.id)?,
+        event: parsed(&line.event)?,
         endpoint: line.endpoint,
         webhook_id: line.webhook_id,
         kind: line.kind,
@@ -102,7 +102,7 @@ pub fn record(line: Delivery) -> Result<Record, Wrong> {
         lane: line.lane,
         sequence: line.sequence,
         batch,
-        replay: line.replay.as_deref().map(id).transpose()?,
+        replay: line.replay.as_deref().map(parsed).transpose()?,
         created_at: Timestamp::from_millis(line.created_at_ms),
         updated_at: Timestamp::from_millis(line.updated_at_ms),
         note: line.note,
@@ -164,5 +164,5 @@ pub fn attempt_record(line: Attempt) -> Result<Record, Wrong> {
         response_start: bytes(&line.response_start)?,
         error: line.error,
     };
-    Ok(Record::Attempt { delivery: id(&line.delivery)?, attempt })
+    Ok(Record::Attempt { delivery: parsed(&line.delivery)?, attempt })
 }

@@ -1,6 +1,6 @@
 //! What belongs to an endpoint: its health and its sealed secrets.
 
-use super::{Wrong, base64, bytes, id, unknown};
+use super::{Wrong, base64, bytes, parsed, unknown};
 use crate::store::{EndpointHealth, SealedSecret};
 use livekit_webhook_core::health::{Breaker, Disabled, DisabledReason, Failing, Health as Doing};
 use livekit_webhook_core::time::Timestamp;
@@ -113,7 +113,7 @@ pub fn secret_line(secret: &SealedSecret) -> Secret {
 
 pub fn secret_record(line: Secret) -> Result<SealedSecret, Wrong> {
     Ok(SealedSecret {
-        id: id(&line.id)?,
+        id: parsed(&line.id)?,
         endpoint: line.endpoint,
         key_id: line.key_id,
         sealed: bytes(&line.sealed)?,

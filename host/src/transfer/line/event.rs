@@ -1,6 +1,6 @@
 //! Events and what is in quarantine.
 
-use super::{Wrong, base64, bytes, id, unknown};
+use super::{Wrong, base64, bytes, parsed, unknown};
 use crate::store::{NewEvent, PlanState, Quarantined, Record};
 use livekit_webhook_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ pub fn record(line: Event) -> Result<Record, Wrong> {
         .ok_or_else(|| unknown("plan", &line.plan))?;
     Ok(Record::Event {
         event: NewEvent {
-            id: id(&line.id)?,
+            id: parsed(&line.id)?,
             source: line.source,
             dedupe_key: line.dedupe_key,
             kind: line.kind,
@@ -109,7 +109,7 @@ pub fn quarantine_line(item: &Quarantined) -> Quarantine {
 
 pub fn quarantine_record(line: Quarantine) -> Result<Record, Wrong> {
     Ok(Record::Quarantined(Quarantined {
-        id: id(&line.id)?,
+        id: parsed(&line.id)?,
         source: line.source,
         reason: line.reason,
         received_at: Timestamp::from_millis(line.received_at_ms),

@@ -1,11 +1,10 @@
 //! Replays.
 
-use super::{Wrong, id, unknown};
+use super::{Wrong, parsed, unknown};
 use crate::store::{ReplayState, StoredReplay};
 use livekit_webhook_core::delivery::DeadReason;
 use livekit_webhook_core::replay::{ReplayStatus, Selection as Selected};
 use livekit_webhook_core::time::Timestamp;
-use livekit_webhook_wire::glob::Glob;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,13 +55,13 @@ pub fn line(replay: &StoredReplay) -> Replay {
 
 pub fn record(line: Replay) -> Result<StoredReplay, Wrong> {
     Ok(StoredReplay {
-        id: id(&line.id)?,
+        id: parsed(&line.id)?,
         selection: selection(line.selection)?,
         rate_milli: line.rate_milli,
         created_at: Timestamp::from_millis(line.created_at_ms),
         updated_at: Timestamp::from_millis(line.updated_at_ms),
         state: ReplayState::parse(&line.state).ok_or_else(|| unknown("state", &line.state))?,
-        cursor: line.cursor.as_deref().map(id).transpose()?,
+        cursor: line.cursor.as_deref().map(parsed).transpose()?,
         planned: line.planned,
         skipped: line.skipped,
         note: line.note,
@@ -70,13 +69,12 @@ pub fn record(line: Replay) -> Result<StoredReplay, Wrong> {
 }
 
 fn selection_line(of: &Selected) -> Selection {
-    let texts = |globs: &[Glob]| globs.iter().map(|glob| glob.as_str().to_owned()).collect();
     Selection {
         events: of.events.iter().map(ToString::to_string).collect(),
         since_ms: of.since.map(Timestamp::as_millis),
         until_ms: of.until.map(Timestamp::as_millis),
-        kinds: texts(&of.kinds),
-        rooms: texts(&of.rooms),
+        kinds: of.kinds.iter().map(|glob| glob.as_str().to_owned()).collect(),
+        rooms: of.rooms.iter().map(|glob| glob.as_str().to_owned()).collect(),
         source: of.source.clone(),
         endpoint: of.endpoint.clone(),
         status: of.status.map(|status| crate::view::replay_status(status).to_owned()),
@@ -87,9 +85,6 @@ fn selection_line(of: &Selected) -> Selection {
 }
 
 fn selection(line: Selection) -> Result<Selected, Wrong> {
-    let globs = |texts: Vec<String>| -> Result<Vec<Glob>, Wrong> {
-        texts.iter().map(|text| Glob::parse(text).map_err(|error| error.to_string())).collect()
-    };
     let status = match line.status.as_deref() {
         None => None,
         Some("delivered") => Some(ReplayStatus::Delivered),
@@ -98,11 +93,11 @@ fn selection(line: Selection) -> Result<Selected, Wrong> {
     };
     let reason = |word: &str| DeadReason::parse(word).ok_or_else(|| unknown("reason", word));
     Ok(Selected {
-        events: line.events.iter().map(|event| id(event)).collect::<Result<_, _>>()?,
+        events: line.events.iter().map(|event| parsed(event)).collect::<Result<_, _>>()?,
         since: line.since_ms.map(Timestamp::from_millis),
         until: line.until_ms.map(Timestamp::from_millis),
-        kinds: globs(line.kinds)?,
-        rooms: globs(line.rooms)?,
+        kinds: line.kinds.iter().map(|glob| parsed(glob)).collect::<Result<_, _>>()?,
+        rooms: line.rooms.iter().map(|glob| parsed(glob)).collect::<Result<_, _>>()?,
         source: line.source,
         endpoint: line.endpoint,
         status,

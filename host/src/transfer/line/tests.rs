@@ -12,7 +12,6 @@ use livekit_webhook_core::health::{Breaker, Disabled, DisabledReason, Failing, H
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use livekit_webhook_core::replay::{ReplayStatus, Selection};
 use livekit_webhook_core::time::Timestamp;
-use livekit_webhook_wire::glob::Glob;
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -125,8 +124,8 @@ fn replays() {
         events: vec![EventId::new(1, 1)],
         since: Some(at(1)),
         until: Some(at(2)),
-        kinds: vec![Glob::parse("room_*").unwrap()],
-        rooms: vec![Glob::parse("a*b").unwrap()],
+        kinds: vec!["room_*".parse().unwrap()],
+        rooms: vec!["a*b".parse().unwrap()],
         source: text("prod"),
         endpoint: text("a"),
         status: Some(ReplayStatus::Dead),
