@@ -18,11 +18,14 @@ use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
+use crate::replay::Replayer;
+use crate::retain::Retainer;
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Hint, Store};
-use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::tasks::{Bell, Kind, Stop, Stopper, Tasks, stop};
 use crate::tls;
+use crate::vault::{Keeper, Live};
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
@@ -33,6 +36,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
+
+pub mod stores;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -63,6 +68,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     metrics: Arc<Metrics>,
+    secrets: Live,
 }
 
 /// Why the host did not start.
@@ -138,6 +144,7 @@ impl App {
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
+        shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
         let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
@@ -347,7 +354,42 @@ impl Shared {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
+            secrets: Live::default(),
         })
+    }
+
+    /// Starts what is done beside the stages: secrets, replays, retention.
+    fn upkeep(&self, config: &Config, tasks: &Tasks, stop: &Stop, deliver: &Bell) {
+        let stored = config.endpoints.iter().filter(|endpoint| endpoint.signs_with_stored());
+        let keeper = Keeper {
+            endpoints: stored.map(|endpoint| endpoint.name.to_string()).collect(),
+            vault: config.vault.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            live: self.secrets.clone(),
+            deliver: deliver.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let ordered = config.endpoints.iter().filter(|one| one.traffic.order.has_lanes());
+        let replayer = Replayer {
+            ordered: ordered.map(|endpoint| endpoint.name.to_string()).collect(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            bell: Bell::new(),
+            deliver: deliver.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let retainer = Retainer {
+            retention: config.store.retention,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(Kind::Worker, "secrets", Arc::new(keeper).run(stop.clone()));
+        tasks.spawn(Kind::Worker, "replay", Arc::new(replayer).run(stop.clone()));
+        tasks.spawn(Kind::Worker, "retain", Arc::new(retainer).run(stop.clone()));
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
@@ -385,6 +427,7 @@ impl Shared {
             entropy: self.entropy.clone(),
             bell,
             hints: Bell::new(),
+            secrets: self.secrets.clone(),
             metrics: self.metrics.clone(),
             in_flight: InFlight::default(),
         }

@@ -14,17 +14,32 @@ const COMMON: [&str; 3] = ["tasks", "metrics", "clock"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 22] = [
     ("main", &["cli"]),
-    ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),
+    (
+        "cli",
+        &[
+            "app", "config", "entropy", "log", "operate", "plugin", "replay", "store", "transfer",
+            "vault", "view",
+        ],
+    ),
     (
         "app",
-        &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store", "tls"],
+        &[
+            "admin", "config", "deliver", "entropy", "ingest", "plugin", "replay", "retain",
+            "route", "store", "tls", "vault",
+        ],
     ),
-    ("config", &["ingest", "plugin", "store", "tls"]),
+    ("config", &["ingest", "plugin", "store", "tls", "vault"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
-    ("deliver", &["entropy", "store", "tls"]),
+    ("deliver", &["entropy", "store", "tls", "vault"]),
+    ("replay", &["entropy", "store"]),
+    ("retain", &["entropy", "store"]),
+    ("vault", &["entropy", "store"]),
+    ("operate", &["store"]),
+    ("transfer", &["store", "view"]),
+    ("view", &["operate", "replay", "store", "vault"]),
     ("admin", &["store"]),
     ("plugin", &[]),
     ("store", &[]),
