@@ -30,6 +30,8 @@ mod place;
 
 pub mod transport;
 
+pub mod token;
+
 pub mod connector;
 pub mod hyper_transport;
 
@@ -38,6 +40,7 @@ use crate::entropy::Entropy;
 use crate::metrics::Metrics;
 use crate::store::{AttemptResult, Due, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
+use crate::vault::Live;
 use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
 use place::Held;
@@ -82,6 +85,8 @@ pub struct Deliverer {
     pub bell: Bell,
     /// Wakes the watch: another host may have changed an endpoint's health.
     pub hints: Bell,
+    /// Secrets that are kept in the store. An endpoint that signs with them and has none waits.
+    pub secrets: Live,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// What is under way.

@@ -179,7 +179,7 @@ async fn an_endpoint_that_is_gone_gets_one_request_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_without_success_for_days_is_disabled() {
-    let mut stage = stage(vec![endpoint("a"), endpoint("b")]);
+    let stage = stage(vec![endpoint("a"), endpoint("b")]);
     let since = START.plus_millis(-FAILING_MS_MAX);
     let failing = Failing { since, last: since.plus_millis(2 * DAY_MS), attempts: 20 };
     let mut lenient = endpoint("b");
