@@ -13,26 +13,31 @@ use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
 use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
-use crate::ingest::{self, Ingest};
-use crate::metrics::Metrics;
+use crate::ingest::{self, Ingest, Known};
+use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
+use crate::replay::Replayer;
+use crate::retain::Retainer;
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::sqlite::{self, SqliteStore};
 use crate::store::{Hint, Store};
-use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::tasks::{Bell, Kind, Stop, Stopper, Tasks, stop};
 use crate::tls;
+use crate::vault::{Keeper, Live};
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
+
+pub mod stores;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -47,6 +52,9 @@ pub struct App {
     stop_workers: Stopper,
     stop_admin: Stopper,
     store: Arc<dyn Store>,
+    ingest: Arc<Ingest>,
+    /// What a reload does not change, as it was at the start.
+    fixed: String,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -60,6 +68,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     metrics: Arc<Metrics>,
+    secrets: Live,
 }
 
 /// Why the host did not start.
@@ -135,6 +144,7 @@ impl App {
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
+        shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
         let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
@@ -148,7 +158,7 @@ impl App {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
             tasks.spawn(Kind::Serve, "admin", serve);
         }
-        let serve = ingest::serve(listener, ingest, tasks.clone(), ingest_stop);
+        let serve = ingest::serve(listener, ingest.clone(), tasks.clone(), ingest_stop);
         tasks.spawn(Kind::Serve, "ingest", serve);
         health.set_ready(true);
         Ok(Self {
@@ -158,10 +168,33 @@ impl App {
             stop_workers,
             stop_admin,
             store: shared.store,
+            ingest,
+            fixed: fixed(&config),
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
+    }
+
+    /// Takes the sources and their keys of `config`, for every request that begins from now on. All
+    /// else keeps the value it had at the start, which is told.
+    pub fn reload(&self, config: &Config) {
+        self.ingest.senders.replace(known(config));
+        let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
+        info!(sources = config.sources.len(), keys, "sources reloaded");
+        self.count_reload("done");
+        if fixed(config) != self.fixed {
+            warn!("other settings differ from those in use, they are read at the next start");
+        }
+    }
+
+    /// Counts a configuration that could not be read: the one before goes on.
+    pub fn refuse_reload(&self) {
+        self.count_reload("refused");
+    }
+
+    fn count_reload(&self, result: &'static str) {
+        self.ingest.metrics.config_reloads.get_or_create(&ReloadLabel { result }).inc();
     }
 
     /// Resolves when a part ended that the host cannot go on without.
@@ -275,6 +308,27 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
     Routing::new(subscribers.collect())
 }
 
+/// Keys and sources, from one list.
+fn known(config: &Config) -> Known {
+    let mut ring = KeyRing::new();
+    let mut sources = HashMap::new();
+    for configured in &config.sources {
+        let name = configured.name.clone();
+        let source = ingest::Source { name, events: configured.events.clone() };
+        for key in &configured.keys {
+            // The configuration made the same ring before and noted what it refused.
+            let _ = ring.insert(&key.api_key, key.secret.reveal());
+            sources.insert(key.api_key.clone(), source.clone());
+        }
+    }
+    Known { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
+}
+
+/// Everything that [`App::reload`] does not take, as text without secrets.
+fn fixed(config: &Config) -> String {
+    Config { sources: Vec::new(), ..config.clone() }.dump()
+}
+
 /// The schedule's first wait, or that for a batch to fill.
 fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
@@ -282,7 +336,7 @@ fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
 }
 
-fn places(config: &Config) -> HashMap<String, Place> {
+fn places(config: &Config) -> BTreeMap<String, Place> {
     let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
@@ -300,25 +354,48 @@ impl Shared {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
+            secrets: Live::default(),
         })
     }
 
+    /// Starts what is done beside the stages: secrets, replays, retention.
+    fn upkeep(&self, config: &Config, tasks: &Tasks, stop: &Stop, deliver: &Bell) {
+        let stored = config.endpoints.iter().filter(|endpoint| endpoint.signs_with_stored());
+        let keeper = Keeper {
+            endpoints: stored.map(|endpoint| endpoint.name.to_string()).collect(),
+            vault: config.vault.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            live: self.secrets.clone(),
+            deliver: deliver.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let ordered = config.endpoints.iter().filter(|one| one.traffic.order.has_lanes());
+        let replayer = Replayer {
+            ordered: ordered.map(|endpoint| endpoint.name.to_string()).collect(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            bell: Bell::new(),
+            deliver: deliver.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let retainer = Retainer {
+            retention: config.store.retention,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(Kind::Worker, "secrets", Arc::new(keeper).run(stop.clone()));
+        tasks.spawn(Kind::Worker, "replay", Arc::new(replayer).run(stop.clone()));
+        tasks.spawn(Kind::Worker, "retain", Arc::new(retainer).run(stop.clone()));
+    }
+
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
-        let mut ring = KeyRing::new();
-        let mut sources = HashMap::new();
-        for configured in &config.sources {
-            let name = configured.name.clone();
-            let source = ingest::Source { name, events: configured.events.clone() };
-            for key in &configured.keys {
-                // The configuration made the same ring before and noted what it refused.
-                let _ = ring.insert(&key.api_key, key.secret.reveal());
-                sources.insert(key.api_key.clone(), source.clone());
-            }
-        }
         Ingest::new(
             config.ingest.options.clone(),
-            Verifier::new(ring, config.ingest.rules.clone()),
-            sources,
+            known(config),
             self.store.clone(),
             self.clock.clone(),
             self.entropy.clone(),
@@ -350,6 +427,7 @@ impl Shared {
             entropy: self.entropy.clone(),
             bell,
             hints: Bell::new(),
+            secrets: self.secrets.clone(),
             metrics: self.metrics.clone(),
             in_flight: InFlight::default(),
         }

@@ -219,6 +219,23 @@ impl Endpoint {
         &self.tls
     }
 
+    /// Whether it signs with secrets that are kept in the store.
+    pub fn signs_with_stored(&self) -> bool {
+        self.signing.iter().any(|way| matches!(way, Signing::Stored))
+    }
+
+    /// The same with `standard` in the place of [`Signing::Stored`].
+    #[must_use]
+    pub fn with_stored(&self, standard: &Signing) -> Self {
+        let mut endpoint = self.clone();
+        for way in &mut endpoint.signing {
+            if matches!(way, Signing::Stored) {
+                *way = standard.clone();
+            }
+        }
+        endpoint
+    }
+
     /// How its deliveries are signed.
     pub fn signing(&self) -> &[Signing] {
         &self.signing

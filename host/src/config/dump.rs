@@ -61,6 +61,12 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "allow = {}", list(&allow))?;
     writeln!(out, "plain_http = {}", config.deliver.plain_http)?;
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
+    let keys: Vec<String> = config.vault.keys().iter().map(|key| key.id().to_owned()).collect();
+    if !keys.is_empty() {
+        let key = |id: &String| format!("{{ id = {}, secret = \"[redacted]\" }}", quoted(id));
+        let keys: Vec<String> = keys.iter().map(key).collect();
+        writeln!(out, "\n[secrets]\nkeys = [{}]", keys.join(", "))?;
+    }
     config.sources.iter().try_for_each(|one| source(out, one))?;
     config.plugins.iter().try_for_each(|one| plugin(out, one))?;
     config.endpoints.iter().try_for_each(|one| endpoint::endpoint(out, one))?;

@@ -27,6 +27,8 @@ pub struct Context<'a> {
     pub folder: &'a Path,
     pub environment: &'a Environment,
     pub policy: &'a AddressPolicy,
+    /// Whether secrets can be kept in the store.
+    pub has_sealing_keys: bool,
 }
 
 /// Reads one endpoint; `None` when a problem was noted.

@@ -61,7 +61,7 @@ impl Deliverer {
             replay: delivery.replay,
             body: due.body.clone(),
         };
-        match outgoing(&place.endpoint, &subject, now) {
+        match outgoing(&self.secrets.signed(&place.endpoint, now), &subject, now) {
             Ok(outgoing) => {
                 let mut headers = Cow::Borrowed(&outgoing.headers);
                 if outgoing.credentials.is_some() {

@@ -26,7 +26,7 @@ use livekit_webhook_core::delivery::{DeadReason, State};
 use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl, Name, PlainHttp};
 use livekit_webhook_core::retry::Schedule;
 use livekit_webhook_core::time::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
@@ -179,6 +179,7 @@ fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: 
         entropy: Arc::new(Entropy::seeded(7)),
         bell: Bell::new(),
         hints: Bell::new(),
+        secrets: Live::default(),
         metrics: Arc::new(Metrics::new()),
         in_flight: InFlight::default(),
     });

@@ -70,27 +70,6 @@ pub async fn depth_follows(store: &dyn Store) {
     assert_eq!(store.depth().await.unwrap(), depth(0, 1, 1));
 }
 
-pub async fn the_oldest_that_is_due_and_dead(store: &dyn Store) {
-    let oldest = async |ms| {
-        let Oldest { due_at, dead_at } = store.oldest(later(ms)).await.unwrap();
-        (due_at, dead_at)
-    };
-    assert_eq!(oldest(9).await, (None, None));
-    let due = |number, ms| NewDelivery { due_at: later(ms), ..delivery(number, "a") };
-    planned(store, 1, vec![due(1, 7), due(2, 5), due(3, 6)]).await;
-    assert_eq!(oldest(4).await, (None, None));
-    assert_eq!(oldest(5).await, (Some(later(5)), None));
-    assert_eq!(oldest(9).await, (Some(later(5)), None));
-    let claims = claim_due(store, later(9), "a", 3).await;
-    // Under a claim it is due still.
-    assert_eq!(oldest(9).await, (Some(later(5)), None));
-    record(store, later(20), result(&claims[0], 200, Next::Delivered)).await;
-    assert_eq!(oldest(30).await, (Some(later(6)), None));
-    record(store, later(21), result(&claims[2], 500, DEAD)).await;
-    record(store, later(22), result(&claims[1], 500, DEAD)).await;
-    assert_eq!(oldest(30).await, (None, Some(later(21))));
-}
-
 pub async fn closed(store: &dyn Store) {
     store.append(event(1)).await.unwrap();
     store.close().await.unwrap();
@@ -111,4 +90,20 @@ pub async fn pending_by_endpoint(store: &dyn Store) {
     let claims = claim_due(store, later(0), "a", 1).await;
     record(store, later(0), result(&claims[0], 200, Next::Delivered)).await;
     assert_eq!(store.pending_by_endpoint().await.unwrap(), [("b".to_owned(), 2)]);
+}
+
+pub async fn oldest(store: &dyn Store) {
+    let oldest = |due_at, dead_at| Oldest { due_at, dead_at };
+    assert_eq!(store.oldest(later(0)).await.unwrap(), Oldest::default());
+    let due = |number, millis| NewDelivery { due_at: later(millis), ..delivery(number, "a") };
+    planned(store, 1, vec![due(1, 300), due(2, 100), due(3, 900)]).await;
+    assert_eq!(store.oldest(later(99)).await.unwrap(), Oldest::default());
+    assert_eq!(store.oldest(later(500)).await.unwrap(), oldest(Some(later(100)), None));
+    let claims = claim_due(store, later(500), "a", 9).await;
+    // It is owed while it is under way.
+    assert_eq!(store.oldest(later(500)).await.unwrap(), oldest(Some(later(100)), None));
+    record(store, later(600), result(&claims[1], 500, DEAD)).await;
+    record(store, later(700), result(&claims[0], 500, DEAD)).await;
+    assert_eq!(store.oldest(later(800)).await.unwrap(), oldest(None, Some(later(600))));
+    assert_eq!(store.oldest(later(900)).await.unwrap(), oldest(Some(later(900)), Some(later(600))));
 }

@@ -2,11 +2,10 @@
 
 use super::tables::Tables;
 use crate::store::{
-    DeliveryFilter, EventFilter, Oldest, PAGE_MAX, SealedSecret, Status, StoredDelivery,
+    DeliveryFilter, EventFilter, PAGE_MAX, SealedSecret, Status, StoredDelivery,
     StoredEvent,
 };
 use livekit_webhook_core::delivery::State;
-use livekit_webhook_core::time::Timestamp;
 use std::cmp::Reverse;
 
 impl Tables {
@@ -23,16 +22,6 @@ impl Tables {
             delivery_fits(filter, stored) && event.is_some_and(|event| of_event(filter, event))
         });
         page.take(filter.limit.clamp(1, PAGE_MAX)).cloned().collect()
-    }
-
-    pub fn oldest(&self, now: Timestamp) -> Oldest {
-        let rows = || self.deliveries.values().map(|row| &row.stored);
-        let due = rows().filter(|stored| stored.state == State::Pending && stored.due_at <= now);
-        let dead = rows().filter(|stored| matches!(stored.state, State::Dead(_)));
-        Oldest {
-            due_at: due.map(|stored| stored.due_at).min(),
-            dead_at: dead.map(|stored| stored.updated_at).min(),
-        }
     }
 
     pub fn secrets(&self) -> Vec<SealedSecret> {
