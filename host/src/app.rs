@@ -11,28 +11,33 @@ use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
-use crate::deliver::{Deliverer, Place};
+use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
+use crate::replay::Replayer;
+use crate::retain::Retainer;
 use crate::route::{Router, Routing, Subscriber};
-use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::store::{Hint, Store};
+use crate::tasks::{Bell, Kind, Stop, Stopper, Tasks, stop};
 use crate::tls;
+use crate::vault::{Keeper, Live};
+use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
+
+pub mod stores;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -63,6 +68,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     metrics: Arc<Metrics>,
+    secrets: Live,
 }
 
 /// Why the host did not start.
@@ -138,8 +144,12 @@ impl App {
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
+        shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
+        let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
+        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
@@ -221,6 +231,26 @@ impl App {
     }
 }
 
+/// Rings for what other hosts wrote, until `stop`.
+async fn pass_hints(
+    store: Arc<dyn Store>,
+    [route, deliver, watch]: [Bell; 3],
+    mut stop: crate::tasks::Stop,
+) {
+    loop {
+        tokio::select! {
+            hint = store.hint() => match hint {
+                Hint::Events => route.ring(),
+                Hint::Deliveries => {
+                    deliver.ring();
+                    watch.ring();
+                }
+            },
+            () = stop.given() => return,
+        }
+    }
+}
+
 async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Listen { address, key, source })
 }
@@ -267,9 +297,13 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
         let chain = subscription.plugins().iter();
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
         let endpoint = config.endpoints.iter().find(|e| &e.name == subscription.endpoint());
-        let schedule = endpoint.map(|endpoint| endpoint.policy.schedule.clone());
-        let first_wait_ms = schedule.and_then(|s| s.steps_ms().first().copied()).unwrap_or(0);
-        Subscriber { subscription: subscription.clone(), chain, first_wait_ms }
+        let order = endpoint.map_or_else(Default::default, |endpoint| endpoint.traffic.order);
+        Subscriber {
+            subscription: subscription.clone(),
+            chain,
+            first_wait_ms: endpoint.map_or(0, first_wait_ms),
+            is_ordered: order.has_lanes(),
+        }
     });
     Routing::new(subscribers.collect())
 }
@@ -295,10 +329,15 @@ fn fixed(config: &Config) -> String {
     Config { sources: Vec::new(), ..config.clone() }.dump()
 }
 
+/// The schedule's first wait, or that for a batch to fill.
+fn first_wait_ms(endpoint: &Endpoint) -> i64 {
+    let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
+    let batching = endpoint.traffic.order.batching();
+    step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
+}
+
 fn places(config: &Config) -> HashMap<String, Place> {
-    let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
-        (endpoint.name.to_string(), Place::new(endpoint.clone()))
-    };
+    let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
 
@@ -315,7 +354,42 @@ impl Shared {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
+            secrets: Live::default(),
         })
+    }
+
+    /// Starts what is done beside the stages: secrets, replays, retention.
+    fn upkeep(&self, config: &Config, tasks: &Tasks, stop: &Stop, deliver: &Bell) {
+        let stored = config.endpoints.iter().filter(|endpoint| endpoint.signs_with_stored());
+        let keeper = Keeper {
+            endpoints: stored.map(|endpoint| endpoint.name.to_string()).collect(),
+            vault: config.vault.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            live: self.secrets.clone(),
+            deliver: deliver.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let ordered = config.endpoints.iter().filter(|one| one.traffic.order.has_lanes());
+        let replayer = Replayer {
+            ordered: ordered.map(|endpoint| endpoint.name.to_string()).collect(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            bell: Bell::new(),
+            deliver: deliver.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let retainer = Retainer {
+            retention: config.store.retention,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(Kind::Worker, "secrets", Arc::new(keeper).run(stop.clone()));
+        tasks.spawn(Kind::Worker, "replay", Arc::new(replayer).run(stop.clone()));
+        tasks.spawn(Kind::Worker, "retain", Arc::new(retainer).run(stop.clone()));
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
@@ -352,9 +426,10 @@ impl Shared {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
+            hints: Bell::new(),
+            secrets: self.secrets.clone(),
             metrics: self.metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: InFlight::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod doubles;
 mod edge;
 mod hostile;
 mod plugins;
+mod postgres;
 mod receivers;
 mod refusals;
 mod reload;
