@@ -9,7 +9,6 @@ use livekit_webhook_tests::exchange::{BOUND, event, post};
 use livekit_webhook_tests::gateway::Gateway;
 use livekit_webhook_tests::hostile::{Hostile, Manner};
 use livekit_webhook_tests::receiver::Receiver;
-use std::sync::Arc;
 
 /// Events that each receiver gets.
 const EVENTS: usize = 4;
@@ -122,7 +121,7 @@ fn judge(hostile: &Hostile, attempt: &AttemptRecord) -> Result<()> {
 #[tokio::test]
 async fn a_flood_on_an_open_connection_ends_it() -> Result<()> {
     let authority = Authority::new()?;
-    let hostile = Arc::new(Hostile::start(Manner::Pings, &authority).await?);
+    let hostile = Hostile::start(Manner::Pings, &authority).await?;
     let files = tempfile::tempdir()?;
     authority.write(files.path())?;
     let ca = format!("ca_file = {:?}", files.path().join("ca.pem").display().to_string());
