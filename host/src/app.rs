@@ -11,33 +11,32 @@ use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
-use crate::deliver::{Deliverer, Place};
+use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
-use crate::replay::Replayer;
-use crate::retain::{self, Retainer};
 use crate::route::{Router, Routing, Subscriber};
-use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::tasks::{Bell, Kind, Stop, Stopper, Tasks, stop};
+use crate::store::{Hint, Store};
+use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use crate::tls;
-use crate::vault::{Keeper, Live};
+use crate::vault::Live;
+use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 pub mod stores;
+mod upkeep;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -141,9 +140,13 @@ impl App {
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
-        shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
+        let replay_bell = shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
+        let watch_bell = deliverer.hints.clone();
+        let bells = [route_bell.clone(), deliver_bell.clone(), watch_bell, replay_bell];
+        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
@@ -202,6 +205,27 @@ impl App {
     }
 }
 
+/// Rings for what other hosts wrote, until `stop`.
+async fn pass_hints(
+    store: Arc<dyn Store>,
+    [route, deliver, watch, replay]: [Bell; 4],
+    mut stop: crate::tasks::Stop,
+) {
+    loop {
+        tokio::select! {
+            hint = store.hint() => match hint {
+                Hint::Events => route.ring(),
+                Hint::Deliveries => {
+                    deliver.ring();
+                    watch.ring();
+                    replay.ring();
+                }
+            },
+            () = stop.given() => return,
+        }
+    }
+}
+
 async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Listen { address, key, source })
 }
@@ -248,17 +272,26 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
         let chain = subscription.plugins().iter();
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
         let endpoint = config.endpoints.iter().find(|e| &e.name == subscription.endpoint());
-        let schedule = endpoint.map(|endpoint| endpoint.policy.schedule.clone());
-        let first_wait_ms = schedule.and_then(|s| s.steps_ms().first().copied()).unwrap_or(0);
-        Subscriber { subscription: subscription.clone(), chain, first_wait_ms }
+        let order = endpoint.map_or_else(Default::default, |endpoint| endpoint.traffic.order);
+        Subscriber {
+            subscription: subscription.clone(),
+            chain,
+            first_wait_ms: endpoint.map_or(0, first_wait_ms),
+            is_ordered: order.has_lanes(),
+        }
     });
     Routing::new(subscribers.collect())
 }
 
+/// The schedule's first wait, or that for a batch to fill.
+fn first_wait_ms(endpoint: &Endpoint) -> i64 {
+    let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
+    let batching = endpoint.traffic.order.batching();
+    step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
+}
+
 fn places(config: &Config) -> HashMap<String, Place> {
-    let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
-        (endpoint.name.to_string(), Place::new(endpoint.clone()))
-    };
+    let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
 
@@ -277,39 +310,6 @@ impl Shared {
             metrics: Arc::new(Metrics::new()),
             secrets: Live::default(),
         })
-    }
-
-    /// Starts what is done beside the stages: secrets, replays, retention.
-    fn upkeep(&self, config: &Config, tasks: &Tasks, stop: &Stop, deliver: &Bell) {
-        let stored = config.endpoints.iter().filter(|endpoint| endpoint.signs_with_stored());
-        let keeper = Keeper {
-            endpoints: stored.map(|endpoint| endpoint.name.to_string()).collect(),
-            vault: config.vault.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            live: self.secrets.clone(),
-            deliver: deliver.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let replayer = Replayer {
-            ordered: HashSet::new(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            bell: Bell::new(),
-            deliver: deliver.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let retainer = Retainer {
-            retention: retain::DEFAULT,
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            metrics: self.metrics.clone(),
-        };
-        tasks.spawn(Kind::Worker, "secrets", Arc::new(keeper).run(stop.clone()));
-        tasks.spawn(Kind::Worker, "replay", Arc::new(replayer).run(stop.clone()));
-        tasks.spawn(Kind::Worker, "retain", Arc::new(retainer).run(stop.clone()));
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
@@ -359,9 +359,9 @@ impl Shared {
             entropy: self.entropy.clone(),
             bell,
             secrets: self.secrets.clone(),
+            hints: Bell::new(),
             metrics: self.metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: InFlight::default(),
         }
     }
 }

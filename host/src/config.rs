@@ -14,6 +14,7 @@ pub mod past;
 mod plugin;
 mod reader;
 mod secret;
+mod traffic;
 
 pub use reader::Problem;
 pub use secret::Environment;
@@ -21,6 +22,7 @@ pub use secret::Environment;
 use crate::ingest;
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::OnError;
+use crate::store::Retention;
 use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
@@ -77,6 +79,8 @@ pub struct Store {
     pub path: PathBuf,
     /// How long an event id is remembered.
     pub dedupe_window: Duration,
+    /// How long what has ended is kept.
+    pub retention: Retention,
 }
 
 /// `[[source]]`

@@ -12,6 +12,7 @@ mod demo;
 mod doubles;
 mod edge;
 mod plugins;
+mod receivers;
 mod refusals;
 mod retries;
 mod server;

@@ -9,5 +9,6 @@ pub mod interrupt;
 pub mod judge;
 pub mod ledger;
 pub mod livekit;
+pub mod published;
 pub mod receiver;
 pub mod upstream;

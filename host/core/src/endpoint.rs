@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 pub mod auth;
 mod request;
+mod traffic;
 mod url;
 
 pub use auth::Auth;
 pub use request::{
     ClientCertificate, ExtraHeader, HEADER_VALUE_BYTES_MAX, HEADERS_MAX, HeaderError, Pem, Tls,
 };
+pub use traffic::{Order, Traffic};
 pub use url::{EndpointUrl, Host, PlainHttp, UrlError};
 
 /// Longest name of an endpoint, in bytes.
@@ -45,6 +47,8 @@ pub struct Endpoint {
     pub url: EndpointUrl,
     /// When to try again.
     pub policy: Policy,
+    /// How its deliveries flow.
+    pub traffic: Traffic,
     signing: Vec<Signing>,
     headers: Vec<ExtraHeader>,
     auth: Option<Auth>,
@@ -116,6 +120,7 @@ impl Endpoint {
             name,
             url,
             policy: Policy::default(),
+            traffic: Traffic::default(),
             signing: Vec::new(),
             headers: Vec::new(),
             auth: None,

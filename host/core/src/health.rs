@@ -14,6 +14,8 @@ use crate::time::Timestamp;
 
 mod window;
 
+mod merge;
+
 pub use window::Window;
 
 /// First open period, in milliseconds. It doubles from period to period.
@@ -268,7 +270,9 @@ impl Outcome {
     fn counts_against_breaker(&self) -> bool {
         match self {
             Self::Answered { status, .. } => *status == 429 || *status >= 500,
-            Self::Failed(class) => *class != ErrorClass::AddressRefused,
+            Self::Failed(class) => {
+                !matches!(class, ErrorClass::AddressRefused | ErrorClass::Internal)
+            }
         }
     }
 

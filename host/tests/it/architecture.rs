@@ -30,7 +30,7 @@ const EDGES: [(&str, &[&str]); 22] = [
             "route", "store", "tls", "vault",
         ],
     ),
-    ("config", &["ingest", "plugin", "tls", "vault"]),
+    ("config", &["ingest", "plugin", "store", "tls", "vault"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
     ("deliver", &["entropy", "store", "tls", "vault"]),
