@@ -13,8 +13,8 @@ use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
 use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
-use crate::ingest::{self, Ingest};
-use crate::metrics::Metrics;
+use crate::ingest::{self, Ingest, Known};
+use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
@@ -51,6 +51,9 @@ pub struct App {
     stop_workers: Stopper,
     stop_admin: Stopper,
     store: Arc<dyn Store>,
+    ingest: Arc<Ingest>,
+    /// What a reload does not change, as it was at the start.
+    fixed: String,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -155,7 +158,7 @@ impl App {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
             tasks.spawn(Kind::Serve, "admin", serve);
         }
-        let serve = ingest::serve(listener, ingest, tasks.clone(), ingest_stop);
+        let serve = ingest::serve(listener, ingest.clone(), tasks.clone(), ingest_stop);
         tasks.spawn(Kind::Serve, "ingest", serve);
         health.set_ready(true);
         Ok(Self {
@@ -165,10 +168,33 @@ impl App {
             stop_workers,
             stop_admin,
             store: shared.store,
+            ingest,
+            fixed: fixed(&config),
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
+    }
+
+    /// Takes the sources and their keys of `config`, for every request that begins from now on. All
+    /// else keeps the value it had at the start, which is told.
+    pub fn reload(&self, config: &Config) {
+        self.ingest.senders.replace(known(config));
+        let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
+        info!(sources = config.sources.len(), keys, "sources reloaded");
+        self.count_reload("done");
+        if fixed(config) != self.fixed {
+            warn!("other settings differ from those in use, they are read at the next start");
+        }
+    }
+
+    /// Counts a configuration that could not be read: the one before goes on.
+    pub fn refuse_reload(&self) {
+        self.count_reload("refused");
+    }
+
+    fn count_reload(&self, result: &'static str) {
+        self.ingest.metrics.config_reloads.get_or_create(&ReloadLabel { result }).inc();
     }
 
     /// Resolves when a part ended that the host cannot go on without.
@@ -283,6 +309,27 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
     Routing::new(subscribers.collect())
 }
 
+/// Keys and sources, from one list.
+fn known(config: &Config) -> Known {
+    let mut ring = KeyRing::new();
+    let mut sources = HashMap::new();
+    for configured in &config.sources {
+        let name = configured.name.clone();
+        let source = ingest::Source { name, events: configured.events.clone() };
+        for key in &configured.keys {
+            // The configuration made the same ring before and noted what it refused.
+            let _ = ring.insert(&key.api_key, key.secret.reveal());
+            sources.insert(key.api_key.clone(), source.clone());
+        }
+    }
+    Known { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
+}
+
+/// Everything that [`App::reload`] does not take, as text without secrets.
+fn fixed(config: &Config) -> String {
+    Config { sources: Vec::new(), ..config.clone() }.dump()
+}
+
 /// The schedule's first wait, or that for a batch to fill.
 fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
@@ -313,21 +360,9 @@ impl Shared {
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
-        let mut ring = KeyRing::new();
-        let mut sources = HashMap::new();
-        for configured in &config.sources {
-            let name = configured.name.clone();
-            let source = ingest::Source { name, events: configured.events.clone() };
-            for key in &configured.keys {
-                // The configuration made the same ring before and noted what it refused.
-                let _ = ring.insert(&key.api_key, key.secret.reveal());
-                sources.insert(key.api_key.clone(), source.clone());
-            }
-        }
         Ingest::new(
             config.ingest.options.clone(),
-            Verifier::new(ring, config.ingest.rules.clone()),
-            sources,
+            known(config),
             self.store.clone(),
             self.clock.clone(),
             self.entropy.clone(),

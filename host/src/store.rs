@@ -23,6 +23,7 @@ mod upkeep;
 
 pub mod limits;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 #[cfg(any(test, debug_assertions))]

@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+mod process;
 pub mod setup;
 
 pub use setup::Setup;
@@ -233,12 +234,25 @@ impl Gateway {
     /// # Errors
     /// When it does not run.
     pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
+        self.signal("TERM").await
+    }
+
+    /// Writes `setup` in place of its configuration, and SIGHUP; does not wait.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn reload(&self, setup: &Setup) -> anyhow::Result<()> {
+        std::fs::write(self.folder.path().join("gateway.toml"), setup.to_toml())?;
+        self.signal("HUP").await
+    }
+
+    async fn signal(&self, name: &str) -> anyhow::Result<()> {
         let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
         // The standard library sends no signal but SIGKILL; the shell's own `kill` is on every
         // machine.
-        let script = format!("kill -TERM {id}");
+        let script = format!("kill -{name} {id}");
         let sent = Command::new("sh").arg("-c").arg(script).status().await?;
-        anyhow::ensure!(sent.success(), "cannot send SIGTERM");
+        anyhow::ensure!(sent.success(), "cannot send SIG{name}");
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::app::{self, App};
 use crate::log;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
@@ -21,7 +21,8 @@ pub struct Options {
     log_format: log::Format,
 }
 
-/// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once.
+/// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once. SIGHUP reads
+/// the configuration again and takes its sources and keys; one that is wrong changes nothing.
 ///
 /// # Errors
 /// When the configuration is wrong or something cannot be had at the start.
@@ -30,6 +31,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = super::check::load(&options.config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let app = match App::start(config).await {
         Ok(app) => app,
         // What the configuration names cannot be used: the operator has to mend it.
@@ -42,10 +44,13 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(address) = app.admin_address {
         info!(server = "admin", %address, "listening");
     }
-    let failed = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
-        () = app.failed() => true,
+    let failed = loop {
+        tokio::select! {
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break false,
+            () = app.failed() => break true,
+            _ = hang_up.recv() => reload(&app, &options.config),
+        }
     };
     let cut_off = tokio::select! {
         () = app.shutdown() => false,
@@ -59,4 +64,16 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         error!("the host stopped because a part of it ended");
     }
     Ok(if cut_off || failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn reload(app: &App, path: &Path) {
+    match super::check::load(path) {
+        Ok(config) => app.reload(&config),
+        Err(error) => {
+            app.refuse_reload();
+            // The whole chain: every problem of the file is in it.
+            let error = format!("{error:#}");
+            error!(error, "the configuration was not reloaded, the one before goes on");
+        }
+    }
 }
