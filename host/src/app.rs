@@ -19,8 +19,8 @@ use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
+use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Hint, Store};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use crate::tls;
 use crate::vault::Live;
@@ -148,7 +148,7 @@ impl App {
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
         let watch_bell = deliverer.hints.clone();
         let bells = [route_bell.clone(), deliver_bell.clone(), watch_bell, replay_bell];
-        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        let hints = upkeep::pass_hints(shared.store.clone(), bells, workers_stop.clone());
         tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
@@ -228,27 +228,6 @@ impl App {
         self.stop_admin.stop();
         let _ = self.tasks.idle(Kind::Serve, REQUESTS_GRACE).await;
         info!("stopped");
-    }
-}
-
-/// Rings for what other hosts wrote, until `stop`.
-async fn pass_hints(
-    store: Arc<dyn Store>,
-    [route, deliver, watch, replay]: [Bell; 4],
-    mut stop: crate::tasks::Stop,
-) {
-    loop {
-        tokio::select! {
-            hint = store.hint() => match hint {
-                Hint::Events => route.ring(),
-                Hint::Deliveries => {
-                    deliver.ring();
-                    watch.ring();
-                    replay.ring();
-                }
-            },
-            () = stop.given() => return,
-        }
     }
 }
 

@@ -11,7 +11,7 @@ pub mod interrupt;
 pub mod judge;
 pub mod ledger;
 pub mod livekit;
-pub mod published;
 pub mod postgres;
+pub mod published;
 pub mod receiver;
 pub mod upstream;

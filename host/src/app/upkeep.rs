@@ -4,6 +4,7 @@ use super::Shared;
 use crate::config::Config;
 use crate::replay::Replayer;
 use crate::retain::Retainer;
+use crate::store::{Hint, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
 use crate::vault::Keeper;
 use std::sync::Arc;
@@ -57,6 +58,27 @@ impl Shared {
             bell: Bell::new(),
             deliver: deliver.clone(),
             metrics: self.metrics.clone(),
+        }
+    }
+}
+
+/// Rings for what other hosts wrote, until `stop`.
+pub(super) async fn pass_hints(
+    store: Arc<dyn Store>,
+    [route, deliver, watch, replay]: [Bell; 4],
+    mut stop: Stop,
+) {
+    loop {
+        tokio::select! {
+            hint = store.hint() => match hint {
+                Hint::Events => route.ring(),
+                Hint::Deliveries => {
+                    deliver.ring();
+                    watch.ring();
+                    replay.ring();
+                }
+            },
+            () = stop.given() => return,
         }
     }
 }
