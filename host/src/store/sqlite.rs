@@ -36,7 +36,7 @@ mod writer;
 pub use open::{OpenError, Options};
 
 use write::{Effects, Scope};
-use writer::{Command, QUEUE_BYTES_MAX, Queued};
+use writer::{Command, Kind, QUEUE_BYTES_MAX, Queued};
 
 /// Connections that read at the same time.
 pub const READERS_MAX: usize = 4;
@@ -125,14 +125,14 @@ impl SqliteStore {
     }
 
     /// Queues a command of ingest, or says that the queue is full.
-    async fn offer<T, F>(&self, bytes: usize, run: F) -> Result<T, Error>
+    async fn offer<T, F>(&self, kind: Kind, bytes: usize, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let queue = self.queue()?;
         let before = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let (queued, result) = Command::queued(run, bytes);
+        let (queued, result) = Command::queued(kind, bytes, run);
         let sent = if before > 0 && before.saturating_add(bytes) > QUEUE_BYTES_MAX {
             Err(Error::Full)
         } else {
@@ -149,12 +149,12 @@ impl SqliteStore {
     }
 
     /// Queues a command of a worker, which waits for its place: it makes room, and workers are few.
-    async fn send<T, F>(&self, run: F) -> Result<T, Error>
+    async fn send<T, F>(&self, kind: Kind, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (queued, result) = Command::queued(run, 0);
+        let (queued, result) = Command::queued(kind, 0, run);
         self.queue()?.send(queued).await.map_err(|_| Error::Closed)?;
         result.await.map_err(|_| Error::Closed)?
     }
@@ -227,11 +227,12 @@ impl Drop for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
-        self.offer(event.body.len(), move |scope| write::append(scope, &event)).await
+        self.offer(Kind::Append, event.body.len(), move |scope| write::append(scope, &event)).await
     }
 
     async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
-        self.offer(item.body.len(), move |scope| write::quarantine(scope, &item)).await
+        self.offer(Kind::Quarantine, item.body.len(), move |scope| write::quarantine(scope, &item))
+            .await
     }
 
     async fn claim_unplanned(
@@ -245,7 +246,7 @@ impl Store for SqliteStore {
     }
 
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
-        self.send(move |scope| write::plans(scope, now, &plans)).await
+        self.send(Kind::Plan, move |scope| write::plans(scope, now, &plans)).await
     }
 
     async fn claim_due(
@@ -263,7 +264,7 @@ impl Store for SqliteStore {
         now: Timestamp,
         results: Vec<AttemptResult>,
     ) -> Result<Vec<Recorded>, Error> {
-        self.send(move |scope| write::attempts(scope, now, &results)).await
+        self.send(Kind::Attempt, move |scope| write::attempts(scope, now, &results)).await
     }
 
     async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {

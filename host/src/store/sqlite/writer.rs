@@ -10,6 +10,7 @@
 
 use super::write::{Effects, Scope};
 use super::{Shared, read};
+use crate::crash;
 use crate::store::Error;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use std::collections::HashMap;
@@ -37,8 +38,21 @@ pub struct Writer {
     pub lock: File,
 }
 
+/// What a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Append,
+    Quarantine,
+    Plan,
+    Attempt,
+    Replay,
+    /// All that nobody waits for on the way of an event.
+    Upkeep,
+}
+
 /// A command and the bytes it holds.
 pub struct Queued {
+    pub kind: Kind,
     pub work: Box<dyn Work>,
     pub bytes: usize,
 }
@@ -67,9 +81,13 @@ where
     F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
 {
     /// A command of `bytes` body bytes, and where its result arrives.
-    pub fn queued(run: F, bytes: usize) -> (Queued, oneshot::Receiver<Result<T, Error>>) {
+    pub fn queued(
+        kind: Kind,
+        bytes: usize,
+        run: F,
+    ) -> (Queued, oneshot::Receiver<Result<T, Error>>) {
         let (reply, result) = oneshot::channel();
-        (Queued { work: Box::new(Self { run, result: None, reply }), bytes }, result)
+        (Queued { kind, work: Box::new(Self { run, result: None, reply }), bytes }, result)
     }
 }
 
@@ -88,6 +106,38 @@ where
         let Self { result, reply, .. } = *self;
         // Whoever asked may be gone; the write stands all the same.
         let _ = reply.send(outcome.and_then(|()| result.ok_or_else(never_run)));
+    }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    pub const ALL: [Self; 6] =
+        [Self::Append, Self::Quarantine, Self::Plan, Self::Attempt, Self::Replay, Self::Upkeep];
+
+    /// Names of [`crash::POINTS`]: before the transaction, before and after its commit.
+    pub const fn points(self) -> [&'static str; 3] {
+        match self {
+            Self::Append => ["append.begin.before", "append.commit.before", "append.commit.after"],
+            Self::Quarantine => {
+                ["quarantine.begin.before", "quarantine.commit.before", "quarantine.commit.after"]
+            }
+            Self::Plan => ["plan.begin.before", "plan.commit.before", "plan.commit.after"],
+            Self::Attempt => {
+                ["attempt.begin.before", "attempt.commit.before", "attempt.commit.after"]
+            }
+            Self::Replay => ["replay.begin.before", "replay.commit.before", "replay.commit.after"],
+            Self::Upkeep => ["upkeep.begin.before", "upkeep.commit.before", "upkeep.commit.after"],
+        }
+    }
+
+    /// Passes the points of whatever `batch` writes, once for each kind.
+    fn pass(batch: &[Queued], boundary: usize) {
+        for kind in Self::ALL {
+            if batch.iter().any(|queued| queued.kind == kind) {
+                crash::point(kind.points()[boundary]);
+            }
+        }
     }
 }
 
@@ -153,15 +203,19 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &mut [Queued], effects: &mut Effects) -> rusqlite::Result<()> {
+        Kind::pass(batch, 0);
         // Dropped without a commit, it rolls back.
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut scope =
             Scope { conn: &tx, shared: &self.shared, endpoints: &mut self.endpoints, effects };
-        for queued in batch {
+        for queued in batch.iter_mut() {
             queued.work.run(&mut scope)?;
         }
         save_counters(&tx, effects)?;
-        tx.commit()
+        Kind::pass(batch, 1);
+        tx.commit()?;
+        Kind::pass(batch, 2);
+        Ok(())
     }
 }
 
