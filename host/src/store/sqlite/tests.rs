@@ -1,8 +1,8 @@
 //! What only a file can show: restarts, kills, locks, query plans, failing commands.
 
 use super::*;
-use crate::store::NewDelivery;
 use crate::store::conformance::{START, claim_due, claim_event, delivery, event, later, planned};
+use crate::store::{Appended, NewDelivery, NewEvent, Quota, Recorded, Store};
 use rusqlite::params;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn a_newer_file_is_refused() {
     let conn = Connection::open(&path).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
     for found in [SqliteStore::open(&path, &Options::default()), SqliteStore::open_reader(&path)] {
-        assert!(matches!(found, Err(OpenError::Newer { found: 99, known: 1 })));
+        assert!(matches!(found, Err(OpenError::Newer { found: 99, known: schema::VERSION })));
     }
 }
 
@@ -141,7 +141,7 @@ fn claims_read_an_index_and_nothing_else() {
         statement.query_map(values, |row| row.get(3)).unwrap().map(Result::unwrap).collect()
     };
     let due = "SEARCH deliveries USING COVERING INDEX deliveries_due (endpoint=? AND due_at<?)";
-    assert_eq!(plan(claim::DUE, &[1, 1]), [due]);
+    assert_eq!(plan(claim::waiting::DUE, &[1, 1]), [due]);
     let unplanned = "SEARCH events USING COVERING INDEX events_unplanned (plan_at<?)";
     assert_eq!(plan(claim::UNPLANNED, &[1]), [unplanned]);
 }
@@ -155,8 +155,9 @@ async fn a_backlog_costs_a_claim_nothing() {
     let event = event(1).id.to_bytes();
     let fill = move |scope: &mut Scope<'_>| {
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
-             INSERT INTO deliveries SELECT randomblob(16), ?1, 1, 'wh', 'k', NULL, 0, NULL, ?2 + i, \
-             0, 0, 0, NULL FROM n";
+             INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, attempts, \
+             created_at, updated_at) \
+             SELECT randomblob(16), ?1, 1, 'wh', 'k', 0, ?2 + i, 0, 0, 0 FROM n";
         scope.conn.execute(sql, params![event, START.as_millis()])
     };
     assert_eq!(store.send(Kind::Upkeep, fill).await.unwrap(), 200_000);
@@ -171,7 +172,7 @@ async fn a_backlog_costs_a_claim_nothing() {
                 batching: None,
             };
             let claims = claim::due(conn, &shared, later(1 << 30), 30_000, &[quota])?;
-            let statement = conn.prepare_cached(claim::DUE)?;
+            let statement = conn.prepare_cached(claim::waiting::DUE)?;
             let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
             statement.reset_status(rusqlite::StatementStatus::VmStep);
             Ok((claims.claims.len(), steps))
