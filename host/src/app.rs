@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::deliver::connector::Connector;
 use crate::deliver::hyper_transport::HyperTransport;
-use crate::deliver::{Deliverer, Place};
+use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
@@ -17,16 +17,16 @@ use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
-use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
+use crate::store::{Hint, Store};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -137,6 +137,9 @@ impl App {
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
+        let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
+        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
@@ -195,6 +198,26 @@ impl App {
     }
 }
 
+/// Rings for what other hosts wrote, until `stop`.
+async fn pass_hints(
+    store: Arc<dyn Store>,
+    [route, deliver, watch]: [Bell; 3],
+    mut stop: crate::tasks::Stop,
+) {
+    loop {
+        tokio::select! {
+            hint = store.hint() => match hint {
+                Hint::Events => route.ring(),
+                Hint::Deliveries => {
+                    deliver.ring();
+                    watch.ring();
+                }
+            },
+            () = stop.given() => return,
+        }
+    }
+}
+
 async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Listen { address, key, source })
 }
@@ -241,17 +264,26 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
         let chain = subscription.plugins().iter();
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
         let endpoint = config.endpoints.iter().find(|e| &e.name == subscription.endpoint());
-        let schedule = endpoint.map(|endpoint| endpoint.policy.schedule.clone());
-        let first_wait_ms = schedule.and_then(|s| s.steps_ms().first().copied()).unwrap_or(0);
-        Subscriber { subscription: subscription.clone(), chain, first_wait_ms }
+        let order = endpoint.map_or_else(Default::default, |endpoint| endpoint.traffic.order);
+        Subscriber {
+            subscription: subscription.clone(),
+            chain,
+            first_wait_ms: endpoint.map_or(0, first_wait_ms),
+            is_ordered: order.has_lanes(),
+        }
     });
     Routing::new(subscribers.collect())
 }
 
+/// The schedule's first wait, or that for a batch to fill.
+fn first_wait_ms(endpoint: &Endpoint) -> i64 {
+    let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
+    let batching = endpoint.traffic.order.batching();
+    step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
+}
+
 fn places(config: &Config) -> HashMap<String, Place> {
-    let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
-        (endpoint.name.to_string(), Place::new(endpoint.clone()))
-    };
+    let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
 
@@ -317,9 +349,9 @@ impl Shared {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
+            hints: Bell::new(),
             metrics: self.metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: InFlight::default(),
         }
     }
 }

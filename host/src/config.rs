@@ -12,6 +12,7 @@ mod parse;
 mod plugin;
 mod reader;
 mod secret;
+mod traffic;
 
 pub use reader::Problem;
 pub use secret::Environment;
@@ -19,6 +20,7 @@ pub use secret::Environment;
 use crate::ingest;
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::OnError;
+use crate::store::Retention;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::endpoint::Endpoint;
@@ -72,6 +74,8 @@ pub struct Store {
     pub path: PathBuf,
     /// How long an event id is remembered.
     pub dedupe_window: Duration,
+    /// How long what has ended is kept.
+    pub retention: Retention,
 }
 
 /// `[[source]]`

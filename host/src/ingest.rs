@@ -12,6 +12,7 @@
 
 pub mod answer;
 mod body;
+mod rates;
 mod receive;
 
 pub use answer::Answer;
@@ -24,8 +25,10 @@ use crate::tasks::{Bell, Kind, Stop, Tasks};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use livekit_webhook_core::rate::Rate;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::verify::Verifier;
+use rates::{PEERS_MAX, Peer, Rates, SOURCES_MAX};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,6 +85,12 @@ pub struct Options {
     pub on_unverified: OnUnverified,
     /// Quarantined bodies in the store from which on nothing unverified is kept any more.
     pub quarantine_max: u64,
+    /// Authentic requests of each source. `None`: as many as come. LiveKit tries what is over it
+    /// again for some 15 s and then drops it, so it is for a source that would drown the others.
+    pub source_rate: Option<Rate>,
+    /// Requests of each peer, authentic or not. `None`: as many as come. Behind a proxy every
+    /// request comes from one peer.
+    pub peer_rate: Option<Rate>,
 }
 
 /// What ingest works with.
@@ -103,6 +112,8 @@ pub struct Ingest {
     /// Counters.
     pub metrics: Arc<Metrics>,
     body_room: Arc<Semaphore>,
+    source_rates: Rates<String>,
+    peer_rates: Rates<Peer>,
 }
 
 // === impl Ingest ===
@@ -124,7 +135,21 @@ impl Ingest {
         metrics: Arc<Metrics>,
     ) -> Self {
         let body_room = Arc::new(Semaphore::new(body::permits(options.body_bytes_in_flight_max)));
-        Self { options, verifier, sources, store, clock, entropy, bell, metrics, body_room }
+        let source_rates = Rates::new(options.source_rate, SOURCES_MAX);
+        let peer_rates = Rates::new(options.peer_rate, PEERS_MAX);
+        Self {
+            options,
+            verifier,
+            sources,
+            store,
+            clock,
+            entropy,
+            bell,
+            metrics,
+            body_room,
+            source_rates,
+            peer_rates,
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub enum ErrorClass {
     Io,
     /// What came back is not HTTP, or its headers are over a limit.
     Protocol,
+    /// Our own fault: the attempt broke down. Whether a request was made is not known.
+    Internal,
     /// An address of the endpoint may not be dialled. Final.
     AddressRefused,
 }
@@ -97,13 +99,14 @@ impl Outcome {
 
 impl ErrorClass {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
         Self::Timeout,
         Self::Io,
         Self::Protocol,
+        Self::Internal,
         Self::AddressRefused,
     ];
 
@@ -116,6 +119,7 @@ impl ErrorClass {
             Self::Timeout => "timeout",
             Self::Io => "io",
             Self::Protocol => "protocol",
+            Self::Internal => "internal",
             Self::AddressRefused => "address_refused",
         }
     }

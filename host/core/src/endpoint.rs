@@ -7,8 +7,10 @@
 use crate::retry::Policy;
 use crate::signature::Signing;
 
+mod traffic;
 mod url;
 
+pub use traffic::{Order, Traffic};
 pub use url::{EndpointUrl, Host, PlainHttp, UrlError};
 
 /// Longest name of an endpoint, in bytes.
@@ -38,6 +40,8 @@ pub struct Endpoint {
     pub url: EndpointUrl,
     /// When to try again.
     pub policy: Policy,
+    /// How its deliveries flow.
+    pub traffic: Traffic,
     signing: Vec<Signing>,
     attempt_timeout_ms: i64,
     in_flight_max: usize,
@@ -97,6 +101,7 @@ impl Endpoint {
             name,
             url,
             policy: Policy::default(),
+            traffic: Traffic::default(),
             signing: Vec::new(),
             attempt_timeout_ms: ATTEMPT_TIMEOUT_MS_DEFAULT,
             in_flight_max: IN_FLIGHT_DEFAULT,

@@ -5,6 +5,8 @@ use super::{Config, Endpoint, Plugin, Source};
 use crate::ingest::OnUnverified;
 use crate::plugin::registry::OnError;
 use livekit_webhook_core::attempt::ClientErrors;
+use livekit_webhook_core::endpoint::{Order, Traffic};
+use livekit_webhook_core::rate::Rate;
 use livekit_webhook_core::signature::Signing;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
@@ -36,6 +38,8 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "connections_max = {}", options.connections_max)?;
     writeln!(out, "on_unverified = \"{on_unverified}\"")?;
     writeln!(out, "quarantine_max = {}", options.quarantine_max)?;
+    rate(out, "rate_per_second", "burst", options.source_rate)?;
+    rate(out, "peer_rate_per_second", "peer_burst", options.peer_rate)?;
     writeln!(out, "leeway_s = {}", ingest.rules.leeway_s)?;
     writeln!(out, "token_age_max_s = {}", ingest.rules.token_age_max_s)?;
     writeln!(out, "accept_bearer_prefix = {}", ingest.rules.accept_bearer_prefix)?;
@@ -45,6 +49,14 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     let url = format!("sqlite:{}", config.store.path.display());
     writeln!(out, "\n[store]\nurl = {}", quoted(&url))?;
     writeln!(out, "dedupe_window_h = {}", config.store.dedupe_window.as_secs() / 3_600)?;
+    let kept = &config.store.retention;
+    let [delivered, dead, quarantined] =
+        [kept.delivered_ms, kept.dead_ms, kept.quarantined_ms].map(print_ms);
+    let bytes_max = kept.bytes_max.unwrap_or(0);
+    writeln!(
+        out,
+        "retention = {{ delivered = \"{delivered}\", dead = \"{dead}\", quarantined = \"{quarantined}\", bytes_max = {bytes_max} }}"
+    )?;
     let allow: Vec<String> = config.deliver.allow.iter().map(ToString::to_string).collect();
     writeln!(out, "\n[deliver]\nin_flight_max = {}", config.deliver.in_flight_max)?;
     writeln!(out, "allow = {}", list(&allow))?;
@@ -122,7 +134,33 @@ fn endpoint(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
     };
     writeln!(out, "client_errors = \"{client_errors}\"")?;
     writeln!(out, "attempt_timeout_ms = {}", endpoint.attempt_timeout_ms())?;
-    writeln!(out, "in_flight_max = {}", endpoint.in_flight_max())
+    writeln!(out, "in_flight_max = {}", endpoint.in_flight_max())?;
+    traffic(out, &endpoint.traffic)
+}
+
+fn traffic(out: &mut String, traffic: &Traffic) -> std::fmt::Result {
+    match traffic.order {
+        Order::None => {}
+        Order::Room { skip_after } => {
+            writeln!(out, "ordered = \"room\"")?;
+            if let Some(skip_after) = skip_after {
+                writeln!(out, "skip_after = {skip_after}")?;
+            }
+        }
+        Order::Batch(batching) => {
+            let (events, wait) = (batching.events_max(), print_ms(batching.wait_ms()));
+            writeln!(out, "batch = {{ events_max = {events}, wait = \"{wait}\" }}")?;
+        }
+    }
+    rate(out, "rate_per_second", "burst", traffic.rate)?;
+    writeln!(out, "breaker = {}", traffic.health.breaker)?;
+    writeln!(out, "auto_disable = {}", traffic.health.auto_disable)
+}
+
+fn rate(out: &mut String, per_second: &str, burst: &str, rate: Option<Rate>) -> std::fmt::Result {
+    let Some(rate) = rate else { return Ok(()) };
+    writeln!(out, "{per_second} = {}", rate.per_second())?;
+    writeln!(out, "{burst} = {}", rate.burst())
 }
 
 fn subscription(out: &mut String, subscription: &Subscription) -> std::fmt::Result {

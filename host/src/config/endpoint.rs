@@ -3,6 +3,7 @@
 use super::duration::parse_ms;
 use super::reader::{Section, kind};
 use super::secret::{self, Environment};
+use super::traffic::traffic;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::attempt::ClientErrors;
 use livekit_webhook_core::endpoint::{
@@ -40,6 +41,7 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
     let url = url(&mut section, context.policy);
     let signing = signing(&mut section, context);
     let policy = policy(&mut section);
+    let traffic = traffic(&mut section, signing.as_deref());
     let timeout_default = ATTEMPT_TIMEOUT_MS_DEFAULT;
     let timeout =
         section.integer("attempt_timeout_ms", timeout_default, 1..=ATTEMPT_TIMEOUT_MS_MAX);
@@ -48,6 +50,7 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
         let endpoint = Endpoint::new(name?, url?).with_limits(timeout, in_flight).ok()?;
         let mut endpoint = endpoint.with_signing(signing?).ok()?;
         endpoint.policy = policy?;
+        endpoint.traffic = traffic?;
         Some(endpoint)
     })();
     section.finish();

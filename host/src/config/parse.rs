@@ -4,6 +4,7 @@ use super::endpoint::{self, Context, integer, name};
 use super::plugin::plugins;
 use super::reader::{Problem, Problems, Section};
 use super::secret::{self, Environment};
+use super::traffic::{rate, retention};
 use super::{Config, Deliver, Ingest, Key, Plugin, Source, Store};
 use crate::ingest::{OnUnverified, Options};
 use livekit_webhook_core::address_policy::allow::Allow;
@@ -93,6 +94,8 @@ fn ingest(mut section: Section) -> Ingest {
         connections_max: integer(&mut section, "connections_max", 1_024, 100_000),
         on_unverified,
         quarantine_max: count(section.integer("quarantine_max", 10_000, 1..=10_000_000)) as u64,
+        source_rate: rate(&mut section, "rate_per_second", "burst").flatten(),
+        peer_rate: rate(&mut section, "peer_rate_per_second", "peer_burst").flatten(),
     };
     let rules = Rules {
         leeway_s: seconds(&mut section, "leeway_s", 60, 300),
@@ -120,8 +123,10 @@ fn store(mut section: Section, folder: &Path) -> Store {
         }
     };
     let dedupe_window_h = section.integer("dedupe_window_h", 24, 1..=168);
+    let dedupe_window = Duration::from_secs(dedupe_window_h.unsigned_abs() * 3_600);
+    let retention = retention(&mut section);
     section.finish();
-    Store { path, dedupe_window: Duration::from_secs(dedupe_window_h.unsigned_abs() * 3_600) }
+    Store { path, dedupe_window, retention }
 }
 
 fn deliver(mut section: Section) -> Deliver {

@@ -1,18 +1,16 @@
-//! One attempt: sign, send, classify, decide. The decision itself is `host/core`'s.
+//! One attempt: sign, send, classify.
 
 use super::transport::{Answered, Failure, Outgoing};
 use super::{Deliverer, Place};
 use crate::metrics::{AttemptLabel, EndpointLabel};
-use crate::store::{AttemptRecord, AttemptResult, Claim, DueDelivery, Timings};
+use crate::store::{AttemptRecord, DueDelivery, Timings};
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{HeaderMap, Uri};
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
-use livekit_webhook_core::delivery::{DeadReason, Next, after_attempt};
 use livekit_webhook_core::retry::hint;
 use livekit_webhook_core::signature::{Signed, Signing};
 use livekit_webhook_core::time::Timestamp;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,48 +23,23 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
 
 impl Deliverer {
-    /// Makes one attempt, or none when there is nothing to be gained by one.
-    pub(super) async fn attempt(&self, place: &Place, claim: Claim<DueDelivery>) -> AttemptResult {
-        let due = claim.item;
-        let dead = |reason, note: &str| AttemptResult {
-            delivery: due.delivery.id,
-            fence: claim.fence,
-            attempt: None,
-            next: Next::Dead(reason),
-            batch: None,
-            leaves_lane: false,
-            note: Some(note.to_owned()),
-        };
-        if place.gone.load(Ordering::SeqCst) {
-            return dead(DeadReason::EndpointDisabled, "the endpoint answered 410 before");
-        }
-        let began_at = self.clock.now();
-        if place.endpoint.policy.schedule.is_expired(began_at.millis_since(due.received_at)) {
-            return dead(DeadReason::Expired, "older than the endpoint's max_age");
-        }
-        let number = due.delivery.attempts + 1;
-        let began = Instant::now();
-        let sent = match outgoing(place, &due, number, began_at) {
+    /// Makes one attempt: signs, sends and says what came of it.
+    pub(super) async fn attempt(
+        &self,
+        place: &Place,
+        due: &DueDelivery,
+    ) -> (Outcome, AttemptRecord) {
+        let (number, began_at, began) =
+            (due.delivery.attempts + 1, self.clock.now(), Instant::now());
+        let sent = match outgoing(place, due, number, began_at) {
             Ok(outgoing) => self.transport.send(outgoing).await,
             Err(failure) => Err(failure),
         };
         let took = began.elapsed();
         let (outcome, mut record) = self.judge(sent, number, began_at);
         record.duration_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-        let now = self.clock.now();
-        let dice = self.entropy.dice();
-        let next = after_attempt(&place.endpoint.policy, number, &outcome, now, dice);
-        self.measure(place, &outcome, next, took, now.millis_since(due.received_at));
-        let note = record.error.clone();
-        AttemptResult {
-            delivery: due.delivery.id,
-            fence: claim.fence,
-            attempt: Some(record),
-            next,
-            batch: None,
-            leaves_lane: false,
-            note,
-        }
+        self.measure(place, &outcome, took);
+        (outcome, record)
     }
 
     fn judge(
@@ -104,23 +77,13 @@ impl Deliverer {
         (outcome, record)
     }
 
-    fn measure(&self, place: &Place, outcome: &Outcome, next: Next, took: Duration, lag_ms: i64) {
+    fn measure(&self, place: &Place, outcome: &Outcome, took: Duration) {
         let endpoint = place.endpoint.name.to_string();
         let result = result_label(outcome);
-        self.metrics
-            .attempts
-            .get_or_create(&AttemptLabel { endpoint: endpoint.clone(), result })
-            .inc();
+        let label = AttemptLabel { endpoint: endpoint.clone(), result };
+        self.metrics.attempts.get_or_create(&label).inc();
         let label = EndpointLabel { endpoint };
         self.metrics.attempt_seconds.get_or_create(&label).observe(took.as_secs_f64());
-        match next {
-            Next::Delivered => {
-                let lag = lag_ms.max(0) as f64 / 1000.0;
-                self.metrics.delivery_lag_seconds.get_or_create(&label).observe(lag);
-            }
-            Next::Dead(DeadReason::Gone) => place.gone.store(true, Ordering::SeqCst),
-            _ => {}
-        }
     }
 }
 

@@ -18,7 +18,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),
     ("app", &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store"]),
-    ("config", &["ingest", "plugin"]),
+    ("config", &["ingest", "plugin", "store"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
     ("deliver", &["entropy", "store"]),
