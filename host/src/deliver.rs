@@ -83,10 +83,10 @@ pub struct Deliverer {
     pub entropy: Arc<Entropy>,
     /// Wakes the worker.
     pub bell: Bell,
-    /// Secrets that are kept in the store. An endpoint that signs with them and has none waits.
-    pub secrets: Live,
     /// Wakes the watch: another host may have changed an endpoint's health.
     pub hints: Bell,
+    /// Secrets that are kept in the store. An endpoint that signs with them and has none waits.
+    pub secrets: Live,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// What is under way.

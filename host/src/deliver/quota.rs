@@ -33,10 +33,10 @@ impl Deliverer {
         let mut places = Vec::with_capacity(self.endpoints.len());
         let mut wants = Vec::with_capacity(self.endpoints.len());
         for place in self.endpoints.values() {
-            let (slots_max, opens_at) = match self.can_sign(place, now) {
-                true => slots_max(place, now),
-                false => (0, None),
-            };
+            if !self.can_sign(place, now) {
+                continue;
+            }
+            let (slots_max, opens_at) = slots_max(place, now);
             found.opens_at = earlier(found.opens_at, opens_at);
             let used = place.used();
             let is_hungry = place.is_hungry.load(Ordering::SeqCst);
@@ -57,8 +57,8 @@ impl Deliverer {
         found
     }
 
-    /// Without a live secret nothing can be signed, and its deliveries wait. The bell rings when
-    /// there is one.
+    /// Whether there is a secret, where they are kept in the store; the one that comes rings the
+    /// bell.
     fn can_sign(&self, place: &Place, now: Timestamp) -> bool {
         let endpoint = &place.endpoint;
         !endpoint.signs_with_stored() || self.secrets.has(endpoint.name.as_str(), now)

@@ -178,8 +178,8 @@ fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: 
         clock: clock.clone(),
         entropy: Arc::new(Entropy::seeded(7)),
         bell: Bell::new(),
-        secrets: Live::default(),
         hints: Bell::new(),
+        secrets: Live::default(),
         metrics: Arc::new(Metrics::new()),
         in_flight: InFlight::default(),
     });
