@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+mod again;
 mod process;
 pub mod setup;
 
