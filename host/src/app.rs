@@ -44,6 +44,7 @@ pub struct App {
     stop_workers: Stopper,
     stop_admin: Stopper,
     store: Arc<dyn Store>,
+    ingest: Arc<Ingest>,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -145,7 +146,7 @@ impl App {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
             tasks.spawn(Kind::Serve, "admin", serve);
         }
-        let serve = ingest::serve(listener, ingest, tasks.clone(), ingest_stop);
+        let serve = ingest::serve(listener, ingest.clone(), tasks.clone(), ingest_stop);
         tasks.spawn(Kind::Serve, "ingest", serve);
         health.set_ready(true);
         Ok(Self {
@@ -155,10 +156,17 @@ impl App {
             stop_workers,
             stop_admin,
             store: shared.store,
+            ingest,
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
+    }
+
+    /// Believes the keys of `config` from now on, and its sources with their events. Everything
+    /// else of it counts at the next start.
+    pub fn reload(&self, config: &Config) {
+        self.ingest.replace_trust(trust(config));
     }
 
     /// Resolves when a part ended that the host cannot go on without.
@@ -248,6 +256,21 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
     Routing::new(subscribers.collect())
 }
 
+fn trust(config: &Config) -> ingest::Trust {
+    let mut ring = KeyRing::new();
+    let mut sources = HashMap::new();
+    for configured in &config.sources {
+        let name = configured.name.clone();
+        let source = ingest::Source { name, events: configured.events.clone() };
+        for key in &configured.keys {
+            // The configuration made the same ring before and noted what it refused.
+            let _ = ring.insert(&key.api_key, key.secret.reveal());
+            sources.insert(key.api_key.clone(), source.clone());
+        }
+    }
+    ingest::Trust { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
+}
+
 fn places(config: &Config) -> HashMap<String, Place> {
     let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
         (endpoint.name.to_string(), Place::new(endpoint.clone()))
@@ -272,21 +295,9 @@ impl Shared {
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
-        let mut ring = KeyRing::new();
-        let mut sources = HashMap::new();
-        for configured in &config.sources {
-            let name = configured.name.clone();
-            let source = ingest::Source { name, events: configured.events.clone() };
-            for key in &configured.keys {
-                // The configuration made the same ring before and noted what it refused.
-                let _ = ring.insert(&key.api_key, key.secret.reveal());
-                sources.insert(key.api_key.clone(), source.clone());
-            }
-        }
         Ingest::new(
             config.ingest.options.clone(),
-            Verifier::new(ring, config.ingest.rules.clone()),
-            sources,
+            trust(config),
             self.store.clone(),
             self.clock.clone(),
             self.entropy.clone(),

@@ -13,8 +13,10 @@
 pub mod answer;
 mod body;
 mod receive;
+mod trust;
 
 pub use answer::Answer;
+pub use trust::Trust;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -25,11 +27,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use livekit_webhook_wire::glob::Glob;
-use livekit_webhook_wire::verify::Verifier;
-use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -88,10 +88,6 @@ pub struct Options {
 pub struct Ingest {
     /// Limits and choices.
     pub options: Options,
-    /// Over the keys of all sources.
-    pub verifier: Verifier,
-    /// API key to source. A key belongs to one source.
-    pub sources: HashMap<String, Source>,
     /// Where events go.
     pub store: Arc<dyn Store>,
     /// The time of arrival.
@@ -103,6 +99,7 @@ pub struct Ingest {
     /// Counters.
     pub metrics: Arc<Metrics>,
     body_room: Arc<Semaphore>,
+    trust: RwLock<Arc<Trust>>,
 }
 
 // === impl Ingest ===
@@ -115,8 +112,7 @@ impl Ingest {
     )]
     pub fn new(
         options: Options,
-        verifier: Verifier,
-        sources: HashMap<String, Source>,
+        trust: Trust,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<Entropy>,
@@ -124,7 +120,8 @@ impl Ingest {
         metrics: Arc<Metrics>,
     ) -> Self {
         let body_room = Arc::new(Semaphore::new(body::permits(options.body_bytes_in_flight_max)));
-        Self { options, verifier, sources, store, clock, entropy, bell, metrics, body_room }
+        let trust = RwLock::new(Arc::new(trust));
+        Self { options, store, clock, entropy, bell, metrics, body_room, trust }
     }
 }
 

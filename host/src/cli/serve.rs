@@ -21,7 +21,8 @@ pub struct Options {
     log_format: log::Format,
 }
 
-/// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once.
+/// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once. SIGHUP reads
+/// the keys of the sources anew.
 ///
 /// # Errors
 /// When the configuration is wrong or something cannot be had at the start.
@@ -30,6 +31,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = super::check::load(&options.config)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let app = match App::start(config).await {
         Ok(app) => app,
         // What the configuration names cannot be used: the operator has to mend it.
@@ -42,10 +44,13 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(address) = app.admin_address {
         info!(server = "admin", %address, "listening");
     }
-    let failed = tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => false,
-        () = app.failed() => true,
+    let failed = loop {
+        tokio::select! {
+            _ = terminate.recv() => break false,
+            _ = interrupt.recv() => break false,
+            () = app.failed() => break true,
+            _ = hang_up.recv() => reload(&options, &app),
+        }
     };
     let cut_off = tokio::select! {
         () = app.shutdown() => false,
@@ -59,4 +64,19 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
         error!("the host stopped because a part of it ended");
     }
     Ok(if cut_off || failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A file that cannot be used changes nothing: with the old keys no event is refused that was taken
+/// before.
+fn reload(options: &Options, app: &App) {
+    match super::check::load(&options.config) {
+        Ok(config) => {
+            app.reload(&config);
+            info!(
+                sources = config.sources.len(),
+                "keys reloaded, the rest counts at the next start"
+            );
+        }
+        Err(error) => error!(error = format!("{error:#}"), "keys not reloaded"),
+    }
 }
