@@ -22,6 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+mod control;
 pub mod setup;
 
 pub use setup::Setup;
@@ -233,13 +234,7 @@ impl Gateway {
     /// # Errors
     /// When it does not run.
     pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
-        let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
-        // The standard library sends no signal but SIGKILL; the shell's own `kill` is on every
-        // machine.
-        let script = format!("kill -TERM {id}");
-        let sent = Command::new("sh").arg("-c").arg(script).status().await?;
-        anyhow::ensure!(sent.success(), "cannot send SIGTERM");
-        Ok(())
+        self.signal("TERM").await
     }
 
     /// From now on no file of the gateway's may grow past so many bytes; `None` lifts the limit.
@@ -247,7 +242,7 @@ impl Gateway {
     /// # Errors
     /// When it does not run, or there is no `prlimit` (util-linux).
     pub async fn limit_files(&self, bytes_max: Option<u64>) -> anyhow::Result<()> {
-        let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
+        let id = self.process_id()?;
         let soft = bytes_max.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
         let mut command = Command::new("prlimit");
         command.arg("--pid").arg(id.to_string()).arg(format!("--fsize={soft}:"));

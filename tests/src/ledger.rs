@@ -6,7 +6,7 @@
 use anyhow::Context as _;
 use livekit_webhook::store::sqlite::SqliteStore;
 use livekit_webhook::store::{
-    AttemptRecord, DeliveryFilter, EventFilter, Quarantined, Store as _, StoredDelivery,
+    AttemptRecord, DeliveryFilter, Depth, EventFilter, Quarantined, Store as _, StoredDelivery,
     StoredEvent,
 };
 use livekit_webhook_core::delivery::{DeadReason, State};
@@ -67,6 +67,34 @@ impl Ledger {
         Ok(self.0.quarantined(ROWS_MAX).await?)
     }
 
+    /// How much is waiting.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn depth(&self) -> anyhow::Result<Depth> {
+        Ok(self.0.depth().await?)
+    }
+
+    /// Waits until every event has its plan and nothing is owed to anybody.
+    ///
+    /// # Errors
+    /// When that is not so within `bound`; says what there is.
+    pub async fn wait_drained(&self, bound: Duration) -> anyhow::Result<()> {
+        let drained = async {
+            loop {
+                let depth = self.depth().await?;
+                if depth.unplanned == 0 && depth.pending == 0 {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        match timeout(bound, drained).await {
+            Ok(drained) => drained,
+            Err(_) => anyhow::bail!("not drained after {bound:?}: {:?}", self.depth().await?),
+        }
+    }
+
     /// Waits until `count` deliveries to `endpoint` have found their end, and gives all there are.
     ///
     /// # Errors
@@ -93,6 +121,28 @@ impl Ledger {
                 anyhow::bail!("not {count} ended deliveries to {endpoint}: {rows:#?}")
             }
         }
+    }
+
+    /// Waits until the only delivery to `endpoint` has so many attempts on record.
+    ///
+    /// # Errors
+    /// When it has not within `bound`.
+    pub async fn wait_attempts(
+        &self,
+        endpoint: &str,
+        attempts: u32,
+        bound: Duration,
+    ) -> anyhow::Result<StoredDelivery> {
+        let recorded = async {
+            loop {
+                match self.deliveries(endpoint).await?.as_slice() {
+                    [row] if row.attempts >= attempts => return Ok(row.clone()),
+                    [] | [_] => tokio::time::sleep(POLL).await,
+                    rows => anyhow::bail!("{endpoint}: more than one delivery: {rows:#?}"),
+                }
+            }
+        };
+        timeout(bound, recorded).await.context("no such attempt")?
     }
 
     /// Waits for the only dead letter of `endpoint` and gives it with its reason.

@@ -10,4 +10,5 @@ pub mod judge;
 pub mod ledger;
 pub mod livekit;
 pub mod receiver;
+pub mod soak;
 pub mod upstream;

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+pub mod hostile;
 pub mod signatures;
 
 /// Longest body it takes, in bytes.
