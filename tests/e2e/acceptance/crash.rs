@@ -13,8 +13,6 @@ use std::time::Duration;
 
 use crate::delivery::with_source;
 
-/// Where a life that is sent events passes by.
-const DRIVEN: [&str; 3] = ["append", "plan", "attempt"];
 /// At which pass a life ends: the first, and one that has others behind it.
 const PASSES: [u32; 2] = [1, 3];
 /// Events after which a point must have been passed so often.
@@ -52,7 +50,7 @@ async fn dies_at_every_boundary_of(group: &str, kept: Kept) -> Result<()> {
 #[tokio::test]
 async fn a01_kill_9_at_every_write_boundary_loses_nothing() -> Result<()> {
     let [append, plan, attempt] =
-        DRIVEN.map(|group| dies_at_every_boundary_of(group, Kept::Sqlite));
+        kills::DRIVEN.map(|group| dies_at_every_boundary_of(group, Kept::Sqlite));
     tokio::try_join!(append, plan, attempt).map(drop)
 }
 
@@ -85,13 +83,15 @@ async fn a13_livekits_sender_loses_nothing_to_a_gateway_that_restarts_in_mid_run
     let restart = async {
         sender.wait_for(EVENTS / 4, BOUND).await?;
         gateway.terminate(BOUND).await?;
+        sender.notify(event("room_started", "away-1", "EV_away_1"));
         gateway.come_back(BOUND).await?;
         sender.wait_for(EVENTS / 2, BOUND).await?;
         gateway.kill_9().await?;
+        sender.notify(event("room_started", "away-2", "EV_away_2"));
         gateway.come_back(BOUND).await
     };
     tokio::try_join!(send, restart)?;
-    let reports = sender.wait_for(EVENTS, BOUND).await?;
+    let reports = sender.wait_for(EVENTS + 2, BOUND).await?;
     for report in &reports {
         ensure!(report.fate == Fate::Delivered, "{report:?}");
         let last = report.attempts.last().map(|attempt| attempt.outcome.clone());
@@ -101,11 +101,11 @@ async fn a13_livekits_sender_loses_nothing_to_a_gateway_that_restarts_in_mid_run
         reports.iter().any(|report| report.attempts.len() > 1),
         "no attempt met a gateway that was away"
     );
-    let rows = gateway.ledger()?.wait_ended("all", EVENTS, BOUND).await?;
-    ensure!(rows.len() == EVENTS, "{} deliveries", rows.len());
+    let rows = gateway.ledger()?.wait_ended("all", EVENTS + 2, BOUND).await?;
+    ensure!(rows.len() == EVENTS + 2, "{} deliveries", rows.len());
     let mut bodies: Vec<_> = receiver.seen().into_iter().map(|seen| seen.body).collect();
     bodies.sort();
     bodies.dedup();
-    ensure!(bodies.len() == EVENTS, "{} of {EVENTS} came", bodies.len());
+    ensure!(bodies.len() == EVENTS + 2, "{} of {EVENTS} and 2 came", bodies.len());
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::verdict::Verdict;
 use super::{Options, Page};
 use crate::exchange::BOUND;
 use anyhow::Result;
+use livekit_webhook::crash::POINTS;
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
@@ -23,7 +24,9 @@ const LIFE_MS_MAX: usize = 300;
 /// Longest pause between two events, in milliseconds.
 const PAUSE_MS_MAX: usize = 20;
 /// How long a life goes on to reach a point that may never come.
-const POINT_MAX: Duration = Duration::from_secs(3);
+const POINT_MAX: Duration = Duration::from_secs(1);
+/// Groups of points that a life passes when it is only sent events.
+pub const DRIVEN: [&str; 3] = ["append", "plan", "attempt"];
 
 /// How a life ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,9 @@ impl Death {
             3 => moments[1].clone(),
             4 => moments[2].clone(),
             _ => {
-                let point = dice.pick(&livekit_webhook::crash::POINTS);
+                let group = dice.pick(&DRIVEN);
+                let points = POINTS.iter().filter(|point| point.starts_with(group));
+                let point = dice.pick(&points.collect::<Vec<_>>()).to_owned();
                 Self::Point(format!("{point}:{}", dice.under(12) + 1))
             }
         }
