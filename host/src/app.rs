@@ -7,8 +7,10 @@
 use crate::admin::{self, Health};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::deliver::connector::Connector;
+use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
+use crate::deliver::token::TokenTransport;
+use crate::deliver::transport::Transport;
 use crate::deliver::{Deliverer, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest};
@@ -20,6 +22,7 @@ use crate::route::{Router, Routing, Subscriber};
 use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::tls;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
@@ -104,9 +107,6 @@ pub enum Error {
     /// The plugin engine does not start.
     #[error("cannot start the plugin engine")]
     Engine(#[source] crate::plugin::engine::Error),
-    /// No trusted certificates, or the TLS library refuses its settings.
-    #[error("cannot set up TLS")]
-    Tls(#[source] rustls::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -128,7 +128,7 @@ impl App {
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
-        let transport = transport(&config)?;
+        let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config, clock)?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
@@ -319,12 +319,12 @@ impl Shared {
         }
     }
 
-    fn deliverer(&self, config: &Config, transport: HyperTransport, bell: Bell) -> Deliverer {
+    fn deliverer(&self, config: &Config, transport: Arc<dyn Transport>, bell: Bell) -> Deliverer {
         Deliverer {
             endpoints: places(config),
             in_flight_max: config.deliver.in_flight_max,
             store: self.store.clone(),
-            transport: Arc::new(transport),
+            transport,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
@@ -335,21 +335,11 @@ impl Shared {
     }
 }
 
-fn transport(config: &Config) -> Result<HyperTransport, Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (trusted, ignored) = roots.add_parsable_certificates(found.certs);
+fn transport(config: &Config) -> TokenTransport<HyperTransport> {
     let https = config.endpoints.iter().any(|endpoint| endpoint.url.is_https());
-    if trusted == 0 && https {
-        warn!(ignored, "no trusted certificates on this machine, https endpoints will fail");
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(HyperTransport::new(Connector::new(Arc::new(config.deliver.policy.clone()), tls)))
+    let roots = tls::machine_roots(https);
+    let policy = config.deliver.policy.clone();
+    TokenTransport::new(HyperTransport::new(policy, Arc::new(SystemResolver), roots))
 }
 
 fn millis(duration: Duration) -> i64 {

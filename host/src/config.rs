@@ -8,6 +8,7 @@
 mod dump;
 mod duration;
 mod endpoint;
+mod instant;
 mod parse;
 mod plugin;
 mod reader;

@@ -17,6 +17,7 @@ mod attempt;
 pub mod connector;
 pub mod hyper_transport;
 mod record;
+pub mod token;
 pub mod transport;
 
 use crate::clock::Clock;

@@ -21,3 +21,4 @@ pub mod plugin;
 pub mod route;
 pub mod store;
 pub mod tasks;
+pub mod tls;

@@ -32,6 +32,9 @@ pub enum ErrorClass {
     Io,
     /// What came back is not HTTP, or its headers are over a limit.
     Protocol,
+    /// What the request needs to show who asks could not be had: no token was given out, or no
+    /// secret signs yet. Nothing was sent to the endpoint.
+    Auth,
     /// An address of the endpoint may not be dialled. Final.
     AddressRefused,
 }
@@ -97,13 +100,14 @@ impl Outcome {
 
 impl ErrorClass {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
         Self::Timeout,
         Self::Io,
         Self::Protocol,
+        Self::Auth,
         Self::AddressRefused,
     ];
 
@@ -116,6 +120,7 @@ impl ErrorClass {
             Self::Timeout => "timeout",
             Self::Io => "io",
             Self::Protocol => "protocol",
+            Self::Auth => "auth",
             Self::AddressRefused => "address_refused",
         }
     }

@@ -1,15 +1,14 @@
 //! Prints the effective values in the form in which they could be typed.
 
-use super::duration::print_ms;
-use super::{Config, Endpoint, Plugin, Source};
+use super::{Config, Plugin, Source};
 use crate::ingest::OnUnverified;
 use crate::plugin::registry::OnError;
-use livekit_webhook_core::attempt::ClientErrors;
-use livekit_webhook_core::signature::Signing;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use serde_json::Value;
 use std::fmt::Write;
+
+mod endpoint;
 
 /// See [`Config::dump`].
 pub fn dump(config: &Config) -> String {
@@ -52,7 +51,7 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
     config.sources.iter().try_for_each(|one| source(out, one))?;
     config.plugins.iter().try_for_each(|one| plugin(out, one))?;
-    config.endpoints.iter().try_for_each(|one| endpoint(out, one))?;
+    config.endpoints.iter().try_for_each(|one| endpoint::endpoint(out, one))?;
     config.subscriptions.iter().try_for_each(|one| subscription(out, one))
 }
 
@@ -86,43 +85,6 @@ fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
     let limits: Vec<String> =
         limits.map(|(row, value)| format!("{} = {value}", row.name)).collect();
     writeln!(out, "limits = {{ {} }}", limits.join(", "))
-}
-
-fn endpoint(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
-    writeln!(out, "\n[[endpoint]]\nname = \"{}\"", endpoint.name)?;
-    writeln!(out, "url = \"{}\"", endpoint.url)?;
-    let ways: Vec<&str> = endpoint.signing().iter().map(Signing::as_str).collect();
-    writeln!(out, "signing = {}", list(&ways))?;
-    for way in endpoint.signing() {
-        match way {
-            Signing::Standard(secrets) => {
-                let secrets = vec!["{ secret = \"[redacted]\" }"; secrets.len()];
-                writeln!(out, "secrets = [{}]", secrets.join(", "))?;
-            }
-            Signing::Livekit { api_key, .. } => {
-                let api_key = quoted(api_key);
-                writeln!(out, "livekit = {{ api_key = {api_key}, secret = \"[redacted]\" }}")?;
-            }
-            Signing::Hmac { header, .. } => {
-                let header = quoted(header);
-                writeln!(out, "hmac = {{ header = {header}, secret = \"[redacted]\" }}")?;
-            }
-            _ => {}
-        }
-    }
-    let steps = endpoint.policy.schedule.steps_ms();
-    let steps: Vec<String> = steps.iter().map(|millis| print_ms(*millis)).collect();
-    writeln!(out, "retry = {}", list(&steps))?;
-    if let Some(max_age_ms) = endpoint.policy.schedule.max_age_ms() {
-        writeln!(out, "max_age = \"{}\"", print_ms(max_age_ms))?;
-    }
-    let client_errors = match endpoint.policy.client_errors {
-        ClientErrors::Retry => "retry",
-        ClientErrors::Final => "final",
-    };
-    writeln!(out, "client_errors = \"{client_errors}\"")?;
-    writeln!(out, "attempt_timeout_ms = {}", endpoint.attempt_timeout_ms())?;
-    writeln!(out, "in_flight_max = {}", endpoint.in_flight_max())
 }
 
 fn subscription(out: &mut String, subscription: &Subscription) -> std::fmt::Result {

@@ -199,7 +199,13 @@ impl Section {
         }
     }
 
-    fn child(&self, path: String, members: Table) -> Section {
+    /// Whether member `key` is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.members.contains_key(key)
+    }
+
+    /// A table that was taken out as a value, under the full key that problems name it by.
+    pub fn child(&self, path: String, members: Table) -> Section {
         Section { path, members, known: Vec::new(), problems: self.problems.clone() }
     }
 

@@ -3,13 +3,14 @@
 
 mod limits;
 mod outcomes;
+mod requests;
 mod trouble;
 
-use super::transport::{Answered, Failure, Outgoing};
+use super::transport::{Answered, Failure, Outgoing, Way};
 use super::*;
-use crate::store::StoredDelivery;
 use crate::store::conformance::{START, delivery, later, planned, stored};
 use crate::store::memory::MemoryStore;
+use crate::store::{StoredDelivery, Timings};
 use crate::tasks::{Stopper, stop};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -41,6 +42,8 @@ enum Act {
     /// A status and `Retry-After`.
     Later(u16, &'static str),
     Fail(ErrorClass),
+    /// 401, by which the transport drops the token.
+    TokenRefused,
     /// 200, when the gate lets it through.
     Hold,
 }
@@ -77,13 +80,16 @@ impl Transport for Script {
         let act = self.acts.lock().unwrap().get_mut(&host).and_then(VecDeque::pop_front);
         self.sent.lock().unwrap().push((self.clock.now(), outgoing));
         let mut headers = HeaderMap::new();
-        let status = match act.unwrap_or(Act::Status(200)) {
+        let act = act.unwrap_or(Act::Status(200));
+        let token_dropped = matches!(act, Act::TokenRefused);
+        let status = match act {
+            Act::TokenRefused => 401,
             Act::Status(status) => status,
             Act::Later(status, wait) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(wait));
                 status
             }
-            Act::Fail(class) => return Err(Failure { class, text: "as told".to_owned() }),
+            Act::Fail(class) => return Err(Failure::new(class, "as told")),
             Act::Hold => {
                 *self.active.lock().unwrap().entry(host.clone()).or_default() += 1;
                 self.gate.acquire().await.unwrap().forget();
@@ -93,7 +99,9 @@ impl Transport for Script {
         };
         let body_start = Bytes::from_static(b"thanks");
         let address = Some("192.0.2.7:443".parse().unwrap());
-        Ok(Answered { status, headers, body_start, address })
+        let timings = Timings { first_byte_ms: Some(7), ..Timings::default() };
+        let way = Way { address, timings };
+        Ok(Answered { status, headers, body_start, way, token_dropped })
     }
 }
 

@@ -14,14 +14,17 @@ const COMMON: [&str; 4] = ["tasks", "metrics", "clock", "crash"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),
-    ("app", &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store"]),
-    ("config", &["ingest", "plugin"]),
+    (
+        "app",
+        &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store", "tls"],
+    ),
+    ("config", &["ingest", "plugin", "tls"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
-    ("deliver", &["entropy", "store"]),
+    ("deliver", &["entropy", "store", "tls"]),
     ("admin", &["store"]),
     ("plugin", &[]),
     ("store", &[]),
@@ -31,6 +34,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("clock", &[]),
     ("entropy", &[]),
     ("crash", &[]),
+    ("tls", &[]),
 ];
 
 /// Crates that mean IO, a clock, dice or async. None may be in the tree of a pure crate.

@@ -6,6 +6,7 @@ use livekit_api::access_token::TokenVerifier;
 use livekit_api::webhooks::WebhookReceiver;
 use livekit_webhook_core::delivery::State;
 use livekit_webhook_tests::exchange::{API_KEY, BOUND, event, now_s, post, post_as, token_at};
+use livekit_webhook_tests::gateway::setup::STANDARD_SECRET;
 use livekit_webhook_tests::gateway::{Gateway, Setup};
 use livekit_webhook_tests::livekit::{Fate, Sender};
 use livekit_webhook_tests::receiver::{Answer, Receiver};
@@ -33,6 +34,43 @@ async fn send_all(sender: &Sender, name: &str) {
         sender.notify(event("room_started", &room, &format!("EV_{name}_{number}")));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// What configurations take for this second.
+fn instant(at_s: i64) -> Result<String> {
+    let date = ["-u", "-d", &format!("@{at_s}"), "+%Y-%m-%dT%H:%M:%SZ"];
+    let output = std::process::Command::new("date").args(date).output()?;
+    ensure!(output.status.success(), "{output:?}");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[tokio::test]
+async fn a09_old_and_new_receivers_verify_while_secrets_overlap_and_only_new_ones_after()
+-> Result<()> {
+    let (old, new) = (STANDARD_SECRET, "whsec_bmV3IHNlY3JldCBhZnRlciB0aGUgcm90YXRpb24=");
+    let receiver = Receiver::start().await?;
+    let ends = instant(now_s() + 3_600)?;
+    let rotating = format!(
+        "signing = [\"standard\"]\nsecrets = [\n    {{ secret = \"{new}\" }},\n    \
+         {{ secret = \"{old}\", expires = \"{ends}\" }},\n]"
+    );
+    let setup = with_source()
+        .movable_clock()
+        .endpoint("all", &receiver.url("/"), &rotating)
+        .subscription("all", "");
+    let gateway = Gateway::start(&setup, BOUND).await?;
+    for (moved_s, old_verifies) in [(0, true), (3_500, true), (3_700, false)] {
+        gateway.set_clock(moved_s)?;
+        let body = event("room_started", "r", &format!("EV_{moved_s}"));
+        let count = receiver.seen().len() + 1;
+        let token = token_at(&body, gateway.now_s());
+        ensure!(post_as(gateway.address(), &token, &body).await?.status == 200);
+        let seen = receiver.wait_for(count, BOUND).await?.remove(count - 1);
+        seen.verify_standard(new, gateway.now_s())?;
+        let verified = seen.verify_standard(old, gateway.now_s());
+        ensure!(verified.is_ok() == old_verifies, "after {moved_s} s: {verified:?}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub struct Setup {
     deliver: String,
     sections: String,
     database: PathBuf,
+    store_url: Option<String>,
     environment: Vec<(String, String)>,
     is_apart: bool,
 }
@@ -47,6 +48,7 @@ impl Setup {
             deliver: "allow = [\"127.0.0.1:*\"]\n".to_owned(),
             sections: String::new(),
             database: DATABASE.into(),
+            store_url: None,
             environment: Vec::new(),
             is_apart: false,
         }
@@ -86,6 +88,13 @@ impl Setup {
     #[must_use]
     pub fn database(mut self, path: &Path) -> Self {
         self.database = path.to_owned();
+        self
+    }
+
+    /// The store at this URL instead of a file, such as `postgres://…`.
+    #[must_use]
+    pub fn store_url(mut self, url: &str) -> Self {
+        self.store_url = Some(url.to_owned());
         self
     }
 
@@ -168,8 +177,9 @@ impl Setup {
 
     /// The whole file.
     pub fn to_toml(&self) -> String {
-        let Self { listen, admin, ingest, deliver, sections, database, .. } = self;
-        let store = quoted(&format!("sqlite:{}", database.display()));
+        let Self { listen, admin, ingest, deliver, sections, database, store_url, .. } = self;
+        let file = || format!("sqlite:{}", database.display());
+        let store = quoted(&store_url.clone().unwrap_or_else(file));
         format!(
             "[ingest]\nlisten = \"{listen}\"\n{ingest}\n[admin]\nlisten = \"{admin}\"\n\n\
              [store]\nurl = {store}\n\n[deliver]\n{deliver}\n{sections}"

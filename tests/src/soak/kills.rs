@@ -95,7 +95,11 @@ pub async fn live(rig: &mut Rig, death: &Death, dice: &mut Dice) -> Result<()> {
             rig.kill().await
         }
         Death::Point(point) => {
-            rig.come_back(Some(point)).await?;
+            if let Err(error) = rig.come_back(Some(point)).await {
+                // It may pass its point before it listens: what an earlier life left is done first.
+                let died = rig.look_for_death(Duration::ZERO).await?;
+                return if died { Ok(()) } else { Err(error) };
+            }
             events(rig, None, dice).await;
             rig.wait_death(POINT_MAX).await
         }

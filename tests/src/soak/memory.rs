@@ -27,8 +27,8 @@ pub async fn run(options: &Options, page: &mut Page<'_>) -> Result<()> {
     }
     page.line(format_args!("\n{} events through one process", options.events))?;
     let sink = Sink::start().await?;
-    let mut gateway = Gateway::start(&setup(sink.address()), BOUND).await?;
-    let mut load = Load::new(sink);
+    let mut gateway = Gateway::start(&setup(sink.address(), 1), BOUND).await?;
+    let mut load = Load::new(sink, 1);
     let (mut done, mut warm, mut told, mut most) = (0, None, 0, 0);
     while done < options.events {
         let count = ROUND_EVENTS_MAX.min(options.events - done);

@@ -139,7 +139,7 @@ fn endpoints() {
         ("url = \"billing\"", "endpoint[0].url: expected a URL that begins with https://"),
         (
             "url = \"http://billing.example.com\"",
-            "endpoint[0].url: plain http is not allowed here: use https",
+            "endpoint[0].url: plain http is not allowed here: use https; [deliver] allow can make an exception by network and port, such as allow = [\"10.1.0.0/16:8080\"], and plain_http = true one for every public address",
         ),
         (
             "url = \"https://10.0.0.1/\"",
@@ -196,7 +196,7 @@ fn endpoints() {
 
 #[test]
 fn signing() {
-    let standard = "endpoint[0].secret: expected `whsec_` and the base64 of 24 to 64 bytes";
+    let standard = "endpoint[0].secret: expected `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an Ed25519 private key";
     let none = "is missing: give secret_file, secret_env or, for trying things out, secret";
     let three = vec![format!("{{ {SIGNED} }}"); 5].join(", ");
     let table = [
