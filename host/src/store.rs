@@ -17,7 +17,9 @@ use livekit_webhook_core::time::Timestamp;
 mod filter;
 mod leases;
 mod replay;
+mod requests;
 mod row;
+mod selection;
 mod upkeep;
 
 pub mod limits;

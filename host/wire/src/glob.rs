@@ -58,6 +58,13 @@ impl Glob {
     }
 }
 
+impl std::str::FromStr for Glob {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
 /// Why a pattern was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
