@@ -26,7 +26,7 @@ pub mod limits;
 pub mod memory;
 pub mod sqlite;
 
-#[cfg(test)]
+#[cfg(any(test, debug_assertions))]
 pub mod conformance;
 
 #[cfg(test)]
@@ -101,10 +101,14 @@ pub trait Store: Send + Sync + 'static {
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error>;
 
     /// Claims due deliveries, for each endpoint up to its slots, oldest due first, within
-    /// [`limits`], and what all hosts share: in-flight limit, rate, health
-    /// ([`livekit_webhook_core::health::Health::gate`]). In a lane only the first that is owed is
-    /// given, one at a time over all hosts, and not before every earlier event of the lane has its
-    /// plan for that endpoint.
+    /// [`limits`], and what all hosts share: in-flight limit (a request counts until the last of
+    /// its members is recorded, released or its lease ends), rate (charged for what is claimed, and
+    /// not given back), health ([`livekit_webhook_core::health::Health::gate`]).
+    ///
+    /// In a lane of an endpoint only the first that is owed is given, by its event's sequence and
+    /// then by its id, even when it is not due and a later one is; one at a time over all hosts;
+    /// and not before every earlier event of the same source and lane is planned or has settled
+    /// that endpoint. A replay's lanes wait for no plan.
     async fn claim_due(
         &self,
         now: Timestamp,
@@ -127,7 +131,7 @@ pub trait Store: Send + Sync + 'static {
         std::future::pending().await
     }
 
-    /// The health of every endpoint that has one.
+    /// The health of every endpoint that has one, by name.
     async fn healths(&self) -> Result<Vec<EndpointHealth>, Error> {
         Err(unbuilt())
     }
@@ -139,7 +143,8 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// Makes dead letters with `reason` of at most `limit` deliveries that are owed and under no
-    /// claim. Tells how many; call again until there are none.
+    /// claim. Tells how many; call again until there are none. A lease that has ended is no claim,
+    /// and its fence is stale afterwards.
     async fn give_up(
         &self,
         now: Timestamp,
@@ -186,7 +191,7 @@ pub trait Store: Send + Sync + 'static {
         Err(unbuilt())
     }
 
-    /// Keeps a new replay.
+    /// Keeps a new replay. One with the same id is left as it is.
     async fn create_replay(&self, replay: StoredReplay) -> Result<(), Error> {
         let _ = (replay,);
         Err(unbuilt())
@@ -198,13 +203,15 @@ pub trait Store: Send + Sync + 'static {
         Err(unbuilt())
     }
 
-    /// Plans one step's deliveries and moves the cursor, if it is still where the step began.
+    /// Plans one step's deliveries and moves the cursor, if it is still where the step began. What
+    /// repeats a delivery that is gone is left out, and not counted as planned.
     async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error> {
         let _ = (now, step);
         Err(unbuilt())
     }
 
-    /// Changes a replay's state from `from` to `to`. `Stale`: it was in another.
+    /// Changes a replay's state from `from` to `to`; whether that makes sense is the caller's
+    /// business. `Stale`: it was in another, or there is none.
     async fn change_replay(
         &self,
         now: Timestamp,
@@ -233,7 +240,9 @@ pub trait Store: Send + Sync + 'static {
         Err(unbuilt())
     }
 
-    /// One step of retention: removes at most `limit` rows of each kind.
+    /// One step of retention: removes at most `limit` rows of each kind, of events, deliveries and
+    /// quarantined bodies. When it says that there is no more, another step at that time would
+    /// remove nothing.
     async fn prune(
         &self,
         now: Timestamp,

@@ -188,11 +188,11 @@ pub struct StoredDelivery {
     pub due_at: Timestamp,
     /// Attempts made.
     pub attempts: u32,
-    /// Its lane, as long as it is in it. See [`NewDelivery::lane`].
+    /// Its lane; `None` also when it has left it. What ends keeps it. See [`NewDelivery::lane`].
     pub lane: Option<String>,
-    /// Its event's place in the lane.
+    /// Its event's sequence, in a lane or not.
     pub sequence: Option<i64>,
-    /// Bound to others, with which it is tried again.
+    /// Bound to others, with which it is tried again. What ends keeps it.
     pub batch: Option<BatchId>,
     /// The replay that planned it.
     pub replay: Option<ReplayId>,
@@ -231,17 +231,25 @@ pub struct Quota {
     /// Requests per second over all hosts.
     pub rate: Option<Rate>,
     /// How events are grouped. A batch counts as one request.
+    ///
+    /// Deliveries that are bound to a batch go whole or not at all, when the first of them is due.
+    /// Those that are not bound go as batches of `events_max` while so many wait, else when their
+    /// oldest is due, and take the others along: those that are due, and first attempts from
+    /// `wait_ms` before they are due. [`livekit_webhook_core::batch::fitting`] limits the bytes.
+    /// Bound and unbound ones are never mixed. Without batching a bound one goes alone.
     pub batching: Option<Batching>,
 }
 
 /// What a claim of due deliveries brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Due {
-    /// For each endpoint the oldest due first; the members of a request stand together.
+    /// For each endpoint the oldest due first; the members of a request stand together, by id, so
+    /// that a batch that is tried again has the same body.
     pub claims: Vec<Claim<DueDelivery>>,
     /// When the same call may bring more, if nothing is written before: the next delivery falls
     /// due, a pause or an open breaker ends, the rate allows one. `None`: not before something is
-    /// written. Only told when `claims` is empty, and a hint.
+    /// written, or a lease ends. Never a time that has come. Only told when `claims` is empty, and a
+    /// hint: it may be early.
     pub next_at: Option<Timestamp>,
 }
 
@@ -308,7 +316,7 @@ pub struct AttemptResult {
     pub attempt: Option<AttemptRecord>,
     /// What follows.
     pub next: Next,
-    /// On [`Next::RetryAt`]: the batch it belongs to from now on.
+    /// On [`Next::RetryAt`]: the batch it belongs to from now on, `None`: none.
     pub batch: Option<BatchId>,
     /// On [`Next::RetryAt`]: it leaves its lane, which goes on without it (`skip_after`).
     pub leaves_lane: bool,

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use livekit_webhook_core::id::{DeliveryId, SecretId};
 use livekit_webhook_core::time::Timestamp;
 
-/// How long things are kept. An event goes when nothing points at it any more and it is older than
-/// `delivered_ms`; attempts go with their delivery.
+/// How long things are kept; something goes when it is that old. An event goes when no delivery
+/// points at it any more and it arrived `delivered_ms` ago, unless it waits for its plan; a conflict
+/// goes like a planned one. Attempts go with their delivery. An event that is gone is not found as
+/// the first of a duplicate; the last sequence of its lane stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Delivered deliveries, in milliseconds since they ended.
@@ -17,8 +19,8 @@ pub struct Retention {
     pub dead_ms: i64,
     /// Quarantined bodies, in milliseconds since they arrived.
     pub quarantined_ms: i64,
-    /// Bytes of stored data above which the oldest delivered events go early. What is owed or dead
-    /// never goes for want of space.
+    /// Bytes of stored data ([`super::Store::size_bytes`]) above which the oldest events go early of
+    /// which everything is delivered. What is owed or dead never goes for want of space.
     pub bytes_max: Option<u64>,
 }
 

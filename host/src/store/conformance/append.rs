@@ -29,11 +29,7 @@ pub async fn new_duplicate_and_conflict(store: &dyn Store) {
     assert_eq!((conflict.event, conflict.plan), (other, PlanState::Conflict));
     assert_eq!(store.event(event(2).id).await.unwrap(), None);
     assert_eq!(
-        store
-            .events(crate::store::EventFilter { limit: 10, ..Default::default() })
-            .await
-            .unwrap()
-            .len(),
+        store.events(EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap().len(),
         2
     );
     // A conflict is never planned.
@@ -90,4 +86,41 @@ pub async fn quarantine(store: &dyn Store) {
     let found = store.quarantined(2).await.unwrap();
     assert_eq!(found, [item(3, Some("prod")), item(2, None)]);
     assert_eq!(store.depth().await.unwrap().quarantined, 3);
+}
+
+/// Each lane of each source counts from 1; what is not planned has no place.
+pub async fn sequences_count_in_each_lane(store: &dyn Store) {
+    let of_test = |number| NewEvent { source: "test".to_owned(), ..laned(number, "r1") };
+    let again = NewEvent { id: event(7).id, ..laned(1, "r1") };
+    let body = Bytes::from_static(b"another");
+    let conflict =
+        NewEvent { id: event(8).id, body_sha256: fake_hash(&body), body, ..laned(2, "r1") };
+    let appended = [
+        (laned(1, "r1"), Some(1)),
+        (laned(2, "r1"), Some(2)),
+        (laned(3, "r2"), Some(1)),
+        (of_test(4), Some(1)),
+        (event(5), None),
+        (laned(6, "r2"), Some(2)),
+        (again, None),
+        (conflict, None),
+        (laned(9, "r1"), Some(3)),
+    ];
+    for (event, expect) in appended {
+        store.append(event.clone()).await.unwrap();
+        let found = store.event(event.id).await.unwrap();
+        assert_eq!(found.and_then(|found| found.sequence), expect, "{event:?}");
+    }
+}
+
+/// Also when they come in one write.
+pub async fn sequences_of_many_at_once(store: &dyn Store) {
+    let append = |number| store.append(laned(number, "r"));
+    let answers = tokio::join!(append(1), append(2), append(3), append(4));
+    assert_eq!(answers.0.unwrap(), Appended::Stored);
+    let filter = EventFilter { limit: 9, ..EventFilter::default() };
+    let found = store.events(filter).await.unwrap();
+    let mut sequences: Vec<_> = found.iter().map(|stored| stored.sequence).collect();
+    sequences.sort_unstable();
+    assert_eq!(sequences, [Some(1), Some(2), Some(3), Some(4)]);
 }

@@ -1,7 +1,7 @@
 //! Who gets what, and until when.
 
 use super::*;
-use crate::store::limits::CLAIM_BYTES_MAX;
+use limits::CLAIM_BYTES_MAX;
 
 fn ids(claims: &[Claim<DueDelivery>]) -> Vec<DeliveryId> {
     claims.iter().map(|claim| claim.item.delivery.id).collect()
@@ -137,4 +137,86 @@ pub async fn bodies_of_one_claim_have_a_limit(store: &dyn Store) {
         let claims = store.claim_due(START, LEASE_MS, quotas).await.unwrap().claims;
         assert_eq!(ids(&claims)[..], expect[..]);
     }
+}
+
+pub async fn in_flight_is_counted_over_all_claims(store: &dyn Store) {
+    let deliveries = (1..=9).map(|number| delivery(number, "a")).chain([delivery(10, "b")]);
+    planned(store, 1, deliveries.collect()).await;
+    let claim = async |now, slots| {
+        let quotas = vec![Quota { in_flight_max: 3, ..quota("a", slots) }];
+        store.claim_due(now, LEASE_MS, quotas).await.unwrap().claims
+    };
+    let first = claim(later(0), 2).await;
+    assert_eq!(numbers(&first), [1, 2]);
+    assert_eq!(numbers(&claim(later(0), 9).await), [3]);
+    assert_eq!(claim(later(0), 9).await, []);
+    assert_eq!(numbers(&claim_due(store, later(0), "b", 9).await), [10]);
+    record(store, later(1), result(&first[0], 500, Next::RetryAt(later(90_000)))).await;
+    store.release(vec![due_claim(&first[1])]).await.unwrap();
+    assert_eq!(numbers(&claim(later(2), 9).await), [2, 4]);
+    // A lease that ends frees its place.
+    assert_eq!(numbers(&claim(later(LEASE_MS), 9).await), [3]);
+}
+
+pub async fn rate_is_shared_by_all_claims(store: &dyn Store) {
+    planned(store, 1, (1..=9).map(|number| delivery(number, "a")).collect()).await;
+    let rate = Some(Rate::new(10.0, 3).unwrap());
+    let claim = async |now, slots| {
+        let quotas = vec![Quota { rate, ..quota("a", slots) }];
+        let due = store.claim_due(now, LEASE_MS, quotas).await.unwrap();
+        (numbers(&due.claims), due.next_at)
+    };
+    // What is not taken is not charged.
+    assert_eq!(claim(later(0), 1).await, (vec![1], None));
+    assert_eq!(claim(later(0), 9).await, (vec![2, 3], None));
+    assert_eq!(claim(later(0), 9).await, (vec![], Some(later(100))));
+    assert_eq!(claim(later(99), 9).await, (vec![], Some(later(100))));
+    assert_eq!(claim(later(100), 9).await, (vec![4], None));
+    assert_eq!(claim(later(350), 9).await, (vec![5, 6], None));
+    assert_eq!(claim(later(10_000), 9).await, (vec![7, 8, 9], None));
+}
+
+pub async fn a_rate_is_not_charged_for_nothing(store: &dyn Store) {
+    let rate = Some(Rate::new(1.0, 2).unwrap());
+    let quotas = || vec![Quota { rate, ..quota("a", 9) }];
+    assert_eq!(store.claim_due(later(0), LEASE_MS, quotas()).await.unwrap(), Due::default());
+    planned(store, 1, vec![delivery(1, "a"), delivery(2, "a"), delivery(3, "a")]).await;
+    let due = store.claim_due(later(0), LEASE_MS, quotas()).await.unwrap();
+    assert_eq!(numbers(&due.claims), [1, 2]);
+}
+
+/// When to look again; never a time that has passed, and nothing when only a write can help.
+pub async fn next_at(store: &dyn Store) {
+    let next_at = async |now, quotas| {
+        let due = store.claim_due(now, LEASE_MS, quotas).await.unwrap();
+        assert_eq!(due.claims, []);
+        due.next_at
+    };
+    assert_eq!(next_at(later(0), vec![quota("a", 9)]).await, None);
+    let due = |number, endpoint, millis| NewDelivery {
+        due_at: later(millis),
+        ..delivery(number, endpoint)
+    };
+    let deliveries = vec![due(1, "a", 500), due(2, "a", 300), due(3, "b", 200), due(4, "c", 0)];
+    planned(store, 1, deliveries).await;
+    assert_eq!(next_at(later(0), vec![quota("a", 9)]).await, Some(later(300)));
+    let both = vec![quota("a", 9), quota("b", 9)];
+    assert_eq!(next_at(later(0), both.clone()).await, Some(later(200)));
+    assert_eq!(next_at(later(299), vec![quota("a", 9)]).await, Some(later(300)));
+    // What has no place here, or elsewhere, waits for a write.
+    assert_eq!(next_at(later(0), vec![quota("c", 0)]).await, None);
+    assert_eq!(numbers(&claim_due(store, later(0), "c", 9).await), [4]);
+    assert_eq!(next_at(later(1), vec![quota("c", 9)]).await, None);
+    // What was brought hides what waits.
+    let due = store.claim_due(later(250), LEASE_MS, both).await.unwrap();
+    assert_eq!((numbers(&due.claims), due.next_at), (vec![3], None));
+}
+
+pub async fn next_at_with_no_place_in_flight(store: &dyn Store) {
+    planned(store, 1, vec![delivery(1, "a"), delivery(2, "a")]).await;
+    let quotas = || vec![Quota { in_flight_max: 1, ..quota("a", 9) }];
+    let due = store.claim_due(later(0), LEASE_MS, quotas()).await.unwrap();
+    assert_eq!(numbers(&due.claims), [1]);
+    let due = store.claim_due(later(0), LEASE_MS, quotas()).await.unwrap();
+    assert_eq!(due, Due::default());
 }

@@ -9,10 +9,8 @@ pub async fn events_by_page(store: &dyn Store) {
     let mut seen = Vec::new();
     let mut before = None;
     for expect in [2, 2, 1, 0] {
-        let page = store
-            .events(crate::store::EventFilter { before, limit: 2, ..Default::default() })
-            .await
-            .unwrap();
+        let page =
+            store.events(EventFilter { before, limit: 2, ..EventFilter::default() }).await.unwrap();
         assert_eq!(page.len(), expect);
         before = page.last().map(|last| last.event.id);
         seen.extend(page.into_iter().map(|stored| stored.event));
