@@ -1,7 +1,7 @@
 //! What only a file can show: restarts, kills, locks, query plans, failing commands.
 
 use super::*;
-use crate::store::NewDelivery;
+use crate::store::{Appended, NewDelivery, NewEvent, Quota, Recorded, Store};
 use crate::store::conformance::{START, claim_due, claim_event, delivery, event, later, planned};
 use rusqlite::params;
 use std::io::{BufRead, BufReader};
@@ -69,7 +69,7 @@ fn a_newer_file_is_refused() {
     let conn = Connection::open(&path).unwrap();
     conn.pragma_update(None, "user_version", 99).unwrap();
     for found in [SqliteStore::open(&path, &Options::default()), SqliteStore::open_reader(&path)] {
-        assert!(matches!(found, Err(OpenError::Newer { found: 99, known: 1 })));
+        assert!(matches!(found, Err(OpenError::Newer { found: 99, known: schema::VERSION })));
     }
 }
 
@@ -141,7 +141,7 @@ fn claims_read_an_index_and_nothing_else() {
         statement.query_map(values, |row| row.get(3)).unwrap().map(Result::unwrap).collect()
     };
     let due = "SEARCH deliveries USING COVERING INDEX deliveries_due (endpoint=? AND due_at<?)";
-    assert_eq!(plan(claim::DUE, &[1, 1]), [due]);
+    assert_eq!(plan(claim::waiting::DUE, &[1, 1]), [due]);
     let unplanned = "SEARCH events USING COVERING INDEX events_unplanned (plan_at<?)";
     assert_eq!(plan(claim::UNPLANNED, &[1]), [unplanned]);
 }
@@ -171,7 +171,7 @@ async fn a_backlog_costs_a_claim_nothing() {
                 batching: None,
             };
             let claims = claim::due(conn, &shared, later(1 << 30), 30_000, &[quota])?;
-            let statement = conn.prepare_cached(claim::DUE)?;
+            let statement = conn.prepare_cached(claim::waiting::DUE)?;
             let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
             statement.reset_status(rusqlite::StatementStatus::VmStep);
             Ok((claims.claims.len(), steps))
