@@ -46,3 +46,4 @@ clean:
 .PHONY: set-up
 set-up: guests
 	@tests/setup/envoy >/dev/null
+	@tests/setup/postgres >/dev/null

@@ -13,6 +13,7 @@ mod demo;
 mod doubles;
 mod edge;
 mod plugins;
+mod postgres;
 mod refusals;
 mod retries;
 mod server;

@@ -9,6 +9,7 @@ pub mod interrupt;
 pub mod judge;
 pub mod ledger;
 pub mod livekit;
+pub mod postgres;
 pub mod receiver;
 pub mod soak;
 pub mod upstream;

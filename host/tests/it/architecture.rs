@@ -106,7 +106,7 @@ fn no_arrow_points_back() {
 
 #[test]
 fn only_ingest_cli_and_config_know_livekits_wire() {
-    let knows = ["ingest", "cli", "config", "app", "route", "metrics"];
+    let knows = ["ingest", "cli", "config", "app", "route", "metrics", "store"];
     for file in rust_files(&root().join("host/src")) {
         let module = module_of(&file);
         if code(&file).contains("livekit_webhook_wire") {

@@ -1,0 +1,3 @@
+//! PostgreSQL: the servers that tests start.
+
+mod servers;
