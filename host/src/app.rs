@@ -13,8 +13,8 @@ use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
 use crate::deliver::{Deliverer, Place};
 use crate::entropy::Entropy;
-use crate::ingest::{self, Ingest};
-use crate::metrics::Metrics;
+use crate::ingest::{self, Ingest, Known};
+use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
@@ -48,6 +48,8 @@ pub struct App {
     stop_admin: Stopper,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
+    /// What a reload does not change, as it was at the start.
+    fixed: String,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -157,16 +159,32 @@ impl App {
             stop_admin,
             store: shared.store,
             ingest,
+            fixed: fixed(&config),
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
     }
 
-    /// Believes the keys of `config` from now on, and its sources with their events. Everything
-    /// else of it counts at the next start.
+    /// Takes the sources and their keys of `config`, for every request that begins from now on. All
+    /// else keeps the value it had at the start, which is told.
     pub fn reload(&self, config: &Config) {
-        self.ingest.replace_trust(trust(config));
+        self.ingest.senders.replace(known(config));
+        let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
+        info!(sources = config.sources.len(), keys, "sources reloaded");
+        self.count_reload("done");
+        if fixed(config) != self.fixed {
+            warn!("other settings differ from those in use, they are read at the next start");
+        }
+    }
+
+    /// Counts a configuration that could not be read: the one before goes on.
+    pub fn refuse_reload(&self) {
+        self.count_reload("refused");
+    }
+
+    fn count_reload(&self, result: &'static str) {
+        self.ingest.metrics.config_reloads.get_or_create(&ReloadLabel { result }).inc();
     }
 
     /// Resolves when a part ended that the host cannot go on without.
@@ -256,7 +274,8 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
     Routing::new(subscribers.collect())
 }
 
-fn trust(config: &Config) -> ingest::Trust {
+/// Keys and sources, from one list.
+fn known(config: &Config) -> Known {
     let mut ring = KeyRing::new();
     let mut sources = HashMap::new();
     for configured in &config.sources {
@@ -268,7 +287,12 @@ fn trust(config: &Config) -> ingest::Trust {
             sources.insert(key.api_key.clone(), source.clone());
         }
     }
-    ingest::Trust { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
+    Known { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
+}
+
+/// Everything that [`App::reload`] does not take, as text without secrets.
+fn fixed(config: &Config) -> String {
+    Config { sources: Vec::new(), ..config.clone() }.dump()
 }
 
 fn places(config: &Config) -> HashMap<String, Place> {
@@ -297,7 +321,7 @@ impl Shared {
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
         Ingest::new(
             config.ingest.options.clone(),
-            trust(config),
+            known(config),
             self.store.clone(),
             self.clock.clone(),
             self.entropy.clone(),

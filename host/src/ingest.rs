@@ -13,10 +13,10 @@
 pub mod answer;
 mod body;
 mod receive;
-mod trust;
+mod senders;
 
 pub use answer::Answer;
-pub use trust::Trust;
+pub use senders::{Known, Senders};
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -28,8 +28,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use livekit_webhook_wire::glob::Glob;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -88,6 +88,8 @@ pub struct Options {
 pub struct Ingest {
     /// Limits and choices.
     pub options: Options,
+    /// Who may send.
+    pub senders: Senders,
     /// Where events go.
     pub store: Arc<dyn Store>,
     /// The time of arrival.
@@ -99,20 +101,15 @@ pub struct Ingest {
     /// Counters.
     pub metrics: Arc<Metrics>,
     body_room: Arc<Semaphore>,
-    trust: RwLock<Arc<Trust>>,
 }
 
 // === impl Ingest ===
 
 impl Ingest {
     /// Puts the parts together.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, by app.rs; a struct would say it all twice"
-    )]
     pub fn new(
         options: Options,
-        trust: Trust,
+        known: Known,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<Entropy>,
@@ -120,8 +117,8 @@ impl Ingest {
         metrics: Arc<Metrics>,
     ) -> Self {
         let body_room = Arc::new(Semaphore::new(body::permits(options.body_bytes_in_flight_max)));
-        let trust = RwLock::new(Arc::new(trust));
-        Self { options, store, clock, entropy, bell, metrics, body_room, trust }
+        let senders = Senders::new(known);
+        Self { options, senders, store, clock, entropy, bell, metrics, body_room }
     }
 }
 

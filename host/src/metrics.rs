@@ -12,6 +12,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
+/// One label, `result`: what became of a configuration that was read while running.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReloadLabel {
+    /// `done`, `refused`.
+    pub result: &'static str,
+}
+
 /// One label, `answer`: how ingest answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AnswerLabel {
@@ -75,6 +82,8 @@ type Seconds = Family<EndpointLabel, Histogram, fn() -> Histogram>;
 /// All metrics of one host.
 pub struct Metrics {
     registry: Registry,
+    /// Configurations read while running.
+    pub config_reloads: Family<ReloadLabel, Counter>,
     /// Requests to ingest, by answer.
     pub ingest_answers: Family<AnswerLabel, Counter>,
     /// Requests that are not authentic, by the exact reason.
@@ -124,6 +133,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("livekit_webhook"),
+            config_reloads: Family::default(),
             ingest_answers: Family::default(),
             ingest_refused: Family::default(),
             ingest_answer_seconds: seconds(),
@@ -149,6 +159,7 @@ impl Metrics {
     #[rustfmt::skip]
     fn register(&mut self) {
         let r = &mut self.registry;
+        r.register("config_reloads", "Configurations read while running, by result", self.config_reloads.clone());
         r.register("ingest_answers", "Requests to ingest, by answer", self.ingest_answers.clone());
         r.register("ingest_refused", "Requests that are not authentic, by the check that failed", self.ingest_refused.clone());
         r.register_with_unit("ingest_answer", "From the last byte of a request to its answer", Unit::Seconds, self.ingest_answer_seconds.clone());

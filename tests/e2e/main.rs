@@ -15,6 +15,7 @@ mod edge;
 mod plugins;
 mod postgres;
 mod refusals;
+mod reload;
 mod retries;
 mod server;
 mod shutdown;

@@ -237,6 +237,15 @@ impl Gateway {
         self.signal("TERM").await
     }
 
+    /// Writes `setup` in place of its configuration, and SIGHUP; does not wait.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn reload(&self, setup: &Setup) -> anyhow::Result<()> {
+        std::fs::write(self.folder.path().join("gateway.toml"), setup.to_toml())?;
+        self.signal("HUP").await
+    }
+
     /// From now on no file of the gateway's may grow past so many bytes; `None` lifts the limit.
     ///
     /// # Errors

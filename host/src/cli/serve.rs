@@ -5,7 +5,7 @@ use crate::app::{self, App};
 use crate::clock::MovedClock;
 use crate::clock::{Clock, SystemClock};
 use crate::log;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once. SIGHUP reads
-/// the keys of the sources anew.
+/// the configuration again and takes its sources and keys; one that is wrong changes nothing.
 ///
 /// # Errors
 /// When the configuration is wrong or something cannot be had at the start.
@@ -57,7 +57,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
             _ = terminate.recv() => break false,
             _ = interrupt.recv() => break false,
             () = app.failed() => break true,
-            _ = hang_up.recv() => reload(&options, &app),
+            _ = hang_up.recv() => reload(&app, &options.config),
         }
     };
     let cut_off = tokio::select! {
@@ -74,18 +74,15 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(if cut_off || failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A file that cannot be used changes nothing: with the old keys no event is refused that was taken
-/// before.
-fn reload(options: &Options, app: &App) {
-    match super::check::load(&options.config) {
-        Ok(config) => {
-            app.reload(&config);
-            info!(
-                sources = config.sources.len(),
-                "keys reloaded, the rest counts at the next start"
-            );
+fn reload(app: &App, path: &Path) {
+    match super::check::load(path) {
+        Ok(config) => app.reload(&config),
+        Err(error) => {
+            app.refuse_reload();
+            // The whole chain: every problem of the file is in it.
+            let error = format!("{error:#}");
+            error!(error, "the configuration was not reloaded, the one before goes on");
         }
-        Err(error) => error!(error = format!("{error:#}"), "keys not reloaded"),
     }
 }
 

@@ -79,7 +79,7 @@ async fn stage_with(options: Options, keys: KeyRing, events: &[&str]) -> Stage {
     let source = Source { name: "prod".to_owned(), events };
     let ingest = Ingest::new(
         options,
-        Trust {
+        Known {
             verifier: Verifier::new(keys, Rules::default()),
             sources: HashMap::from([(KEY.to_owned(), source)]),
         },

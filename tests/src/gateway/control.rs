@@ -85,25 +85,6 @@ impl Gateway {
         Ok(())
     }
 
-    /// SIGHUP, and waits until it says that it has read the keys anew, `times` in all.
-    ///
-    /// # Errors
-    /// When it has not within `bound`.
-    pub async fn reload(&self, times: usize, bound: Duration) -> Result<()> {
-        self.signal("HUP").await?;
-        let says = |gateway: &Self| {
-            let log = gateway.log();
-            log.iter().filter(|line| line.contains("keys reloaded")).count()
-        };
-        let reloaded = async {
-            while says(self) < times {
-                tokio::time::sleep(super::POLL).await;
-            }
-        };
-        let in_time = tokio::time::timeout(bound, reloaded).await;
-        in_time.with_context(|| format!("not reloaded {times} times:\n{}", self.log.text()))
-    }
-
     /// From now on its clock is so many seconds away from the machine's. Only with
     /// [`Setup::movable_clock`].
     ///

@@ -115,6 +115,13 @@ impl Setup {
         self
     }
 
+    /// A source with several keys, as TOML: `{ api_key = "a", secret = "b" }, …`.
+    #[must_use]
+    pub fn source_with_keys(mut self, name: &str, keys: &str) -> Self {
+        self.section("source", "name", name, &format!("keys = [{keys}]"));
+        self
+    }
+
     /// A plugin from a file. `more` is TOML, such as `config = { fields = ["a"] }`.
     #[must_use]
     pub fn plugin(mut self, name: &str, file: &Path, more: &str) -> Self {

@@ -22,7 +22,6 @@ use std::sync::Arc;
 
 pub mod waiting;
 
-
 /// The index alone answers it: without a plan, oldest first.
 pub const UNPLANNED: &str = "SELECT plan_at, id FROM events INDEXED BY events_unplanned \
      WHERE plan = 0 AND plan_at <= ?1 ORDER BY plan_at, id";

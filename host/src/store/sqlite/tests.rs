@@ -1,8 +1,8 @@
 //! What only a file can show: restarts, kills, locks, query plans, failing commands.
 
 use super::*;
-use crate::store::{Appended, NewDelivery, NewEvent, Quota, Recorded, Store};
 use crate::store::conformance::{START, claim_due, claim_event, delivery, event, later, planned};
+use crate::store::{Appended, NewDelivery, NewEvent, Quota, Recorded, Store};
 use rusqlite::params;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -70,8 +70,9 @@ impl Step<'_, '_> {
     fn ended(&mut self, sql: &str, by: Timestamp, received_by: Timestamp) -> Result<()> {
         let left = self.limit.saturating_sub(self.pruned.deliveries);
         let mut statement = self.scope.conn.prepare_cached(sql)?;
-        let rows = statement
-            .query_map(params![by.as_millis(), left.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = statement.query_map(params![by.as_millis(), left.cast_signed()], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
         let over: Vec<([u8; 16], [u8; 16])> = rows.collect::<Result<_>>()?;
         for (delivery, event) in over {
             self.delivery(delivery)?;
