@@ -18,11 +18,12 @@ const NEW: &str = "the-secret-after-the-rotation-00002";
 const EVENTS: usize = 40;
 
 fn with_keys(receiver: &Receiver, secrets: &[&str]) -> Setup {
-    let keys: Vec<_> = secrets.iter().map(|secret| (API_KEY, *secret)).collect();
+    let key = |secret: &&str| format!("{{ api_key = \"{API_KEY}\", secret = \"{secret}\" }}");
+    let keys: Vec<_> = secrets.iter().map(key).collect();
     Setup::new()
         .own_address()
         .movable_clock()
-        .source_with_keys("prod", &keys, "")
+        .source_with_keys("prod", &keys.join(", "))
         .endpoint("all", &receiver.url("/"), "")
         .subscription("all", "")
 }

@@ -100,18 +100,10 @@ impl Setup {
 
     /// A source with one key. `more` is TOML, such as `events = ["room_*"]`.
     #[must_use]
-    pub fn source(self, name: &str, api_key: &str, secret: &str, more: &str) -> Self {
-        self.source_with_keys(name, &[(api_key, secret)], more)
-    }
-
-    /// A source with several keys, each with its secret.
-    #[must_use]
-    pub fn source_with_keys(mut self, name: &str, keys: &[(&str, &str)], more: &str) -> Self {
-        let key = |(api_key, secret): &(&str, &str)| {
-            format!("{{ api_key = {}, secret = {} }}", quoted(api_key), quoted(secret))
-        };
-        let keys: Vec<_> = keys.iter().map(key).collect();
-        self.section("source", "name", name, &format!("keys = [{}]\n{more}", keys.join(", ")));
+    pub fn source(mut self, name: &str, api_key: &str, secret: &str, more: &str) -> Self {
+        let (key, secret) = (quoted(api_key), quoted(secret));
+        let keys = format!("keys = [{{ api_key = {key}, secret = {secret} }}]");
+        self.section("source", "name", name, &format!("{keys}\n{more}"));
         self
     }
 
