@@ -96,7 +96,7 @@ pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
     match url {
         Url::Sqlite(path) => {
             there(path)?;
-            let store = SqliteStore::open_reader(path);
+            let store = SqliteStore::open_beside(path, &sqlite::Options::default());
             Ok(Arc::new(store.map_err(|source| sqlite_failed(url, source))?))
         }
         Url::Postgres(_) => {
