@@ -1,5 +1,5 @@
 # Names of commands. `make demo` and `make test` do all the set-up themselves.
-.PHONY: demo run test soak lint bench guests envoy fuzz clean
+.PHONY: demo run test soak lint bench guests envoy receivers fuzz clean
 
 # Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
 # wasmtime a second time.
@@ -14,7 +14,7 @@ run: set-up ## The same system, left up until Ctrl-C
 	@$(BUILD)
 	@target/debug/demo --stay
 
-test: set-up ## Every test
+test: set-up receivers ## Every test
 	@$(BUILD) --all-targets
 	@$(CARGO) test --workspace --locked
 
@@ -36,6 +36,9 @@ guests: ## The wasm guests: filter, judge, plugins
 
 envoy: ## The path of a usable Envoy
 	@tests/setup/envoy
+
+receivers: ## The published receivers that judge our deliveries
+	@tests/setup/receivers >/dev/null
 
 fuzz: ## Bounded fuzzing of the token and the envelope
 	@tests/setup/fuzz

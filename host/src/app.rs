@@ -11,7 +11,7 @@ use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
-use crate::deliver::{Deliverer, Place};
+use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
@@ -23,16 +23,20 @@ use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use crate::tls;
+use crate::vault::Live;
+use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
+
+pub mod stores;
+mod upkeep;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -63,6 +67,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     metrics: Arc<Metrics>,
+    secrets: Live,
 }
 
 /// Why the host did not start.
@@ -138,8 +143,13 @@ impl App {
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
+        let replay_bell = shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
+        let watch_bell = deliverer.hints.clone();
+        let bells = [route_bell.clone(), deliver_bell.clone(), watch_bell, replay_bell];
+        let hints = upkeep::pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
@@ -267,9 +277,13 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
         let chain = subscription.plugins().iter();
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
         let endpoint = config.endpoints.iter().find(|e| &e.name == subscription.endpoint());
-        let schedule = endpoint.map(|endpoint| endpoint.policy.schedule.clone());
-        let first_wait_ms = schedule.and_then(|s| s.steps_ms().first().copied()).unwrap_or(0);
-        Subscriber { subscription: subscription.clone(), chain, first_wait_ms }
+        let order = endpoint.map_or_else(Default::default, |endpoint| endpoint.traffic.order);
+        Subscriber {
+            subscription: subscription.clone(),
+            chain,
+            first_wait_ms: endpoint.map_or(0, first_wait_ms),
+            is_ordered: order.has_lanes(),
+        }
     });
     Routing::new(subscribers.collect())
 }
@@ -295,10 +309,15 @@ fn fixed(config: &Config) -> String {
     Config { sources: Vec::new(), ..config.clone() }.dump()
 }
 
+/// The schedule's first wait, or that for a batch to fill.
+fn first_wait_ms(endpoint: &Endpoint) -> i64 {
+    let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
+    let batching = endpoint.traffic.order.batching();
+    step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
+}
+
 fn places(config: &Config) -> HashMap<String, Place> {
-    let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
-        (endpoint.name.to_string(), Place::new(endpoint.clone()))
-    };
+    let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
 
@@ -315,6 +334,7 @@ impl Shared {
             clock,
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
+            secrets: Live::default(),
         })
     }
 
@@ -352,9 +372,10 @@ impl Shared {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
+            secrets: self.secrets.clone(),
+            hints: Bell::new(),
             metrics: self.metrics.clone(),
-            in_flight: AtomicUsize::new(0),
-            in_flight_bytes: AtomicUsize::new(0),
+            in_flight: InFlight::default(),
         }
     }
 }

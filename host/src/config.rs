@@ -6,13 +6,15 @@
 //! trying things out, and print as `[redacted]`.
 
 mod dump;
-mod duration;
+pub mod duration;
 mod endpoint;
 mod instant;
 mod parse;
+pub mod past;
 mod plugin;
 mod reader;
 mod secret;
+mod traffic;
 
 pub use reader::Problem;
 pub use secret::Environment;
@@ -20,6 +22,8 @@ pub use secret::Environment;
 use crate::ingest;
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::OnError;
+use crate::store::Retention;
+use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::endpoint::Endpoint;
@@ -53,6 +57,8 @@ pub struct Config {
     pub subscriptions: Vec<Subscription>,
     /// `[deliver]`
     pub deliver: Deliver,
+    /// `[secrets]`: the keys that seal secrets in the store. Without any, none can be kept there.
+    pub vault: Vault,
 }
 
 /// `[ingest]`
@@ -73,6 +79,8 @@ pub struct Store {
     pub path: PathBuf,
     /// How long an event id is remembered.
     pub dedupe_window: Duration,
+    /// How long what has ended is kept.
+    pub retention: Retention,
 }
 
 /// `[[source]]`

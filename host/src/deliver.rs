@@ -1,9 +1,10 @@
 //! Steps 7 to 9: claim, send, record.
 //!
 //! The cast: the *worker* ([`Deliverer::run`]) claims what is due, for each endpoint as much as it
-//! has free places, so one slow endpoint never delays another; each claimed delivery becomes one
-//! task with one *attempt* ([`attempt`]); the *recorder* ([`record`]) writes what came of it, many
-//! at once.
+//! has free places ([`quota`]), so one slow endpoint never delays another; what goes out together
+//! ([`request`]: a delivery, or a batch) becomes one task with one *attempt* ([`attempt`]), whose
+//! outcome the endpoint's *health* heeds first ([`health`]); the *recorder* ([`record`]) writes what
+//! came of it, many at once; the *watch* ([`watch`]) looks after endpoints that get nothing.
 //!
 //! Guarantee: at-least-once. A crash repeats at most the attempts in flight, because a claim ends
 //! with its lease and nothing else marks a delivery as sent. Non-guarantee: the lease is not needed
@@ -13,28 +14,45 @@
 //! configuration must not make dead letters: it is told at the start, counted in the gauge
 //! `deliveries_waiting_unconfigured`, and goes on when the endpoint is back.
 
+mod quota;
+
+mod request;
+
 mod attempt;
+
+mod health;
+
+mod record;
+
+mod watch;
+
+mod place;
+
+pub mod transport;
+
+pub mod token;
+
 pub mod connector;
 pub mod hyper_transport;
-mod record;
-pub mod token;
-pub mod transport;
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
-use crate::store::{AttemptResult, Claim, Claimed, Due, DueDelivery, Quota, Store};
+use crate::store::{AttemptResult, Due, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
-use livekit_webhook_core::endpoint::Endpoint;
+use crate::vault::Live;
 use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
+use place::Held;
+use request::Request;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
 use transport::Transport;
+
+pub use place::{InFlight, Place};
 
 /// A lease is this much longer than the attempt's own deadline, in milliseconds.
 pub const LEASE_MARGIN_MS: i64 = 30_000;
@@ -53,7 +71,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(200);
 pub struct Deliverer {
     /// By name. What is owed to any other name waits.
     pub endpoints: HashMap<String, Place>,
-    /// Attempts in flight over all endpoints.
+    /// Requests in flight over all endpoints.
     pub in_flight_max: usize,
     /// Where deliveries are.
     pub store: Arc<dyn Store>,
@@ -65,41 +83,39 @@ pub struct Deliverer {
     pub entropy: Arc<Entropy>,
     /// Wakes the worker.
     pub bell: Bell,
+    /// Secrets that are kept in the store. An endpoint that signs with them and has none waits.
+    pub secrets: Live,
+    /// Wakes the watch: another host may have changed an endpoint's health.
+    pub hints: Bell,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// Attempts in flight now.
-    pub in_flight: AtomicUsize,
-    /// Bytes of their bodies.
-    pub in_flight_bytes: AtomicUsize,
-}
-
-/// An endpoint and how many of its deliveries are under way.
-pub struct Place {
-    /// As configured.
-    pub endpoint: Endpoint,
-    /// Attempts in flight.
-    pub in_flight: AtomicUsize,
-    /// It answered 410: nothing is sent any more, and what is owed to it becomes a dead letter as
-    /// it falls due. Known to this process only: after a restart one attempt is made, and the
-    /// endpoint may answer 410 again.
-    pub gone: AtomicBool,
+    /// What is under way.
+    pub in_flight: InFlight,
 }
 
 /// A finished attempt on its way to the recorder.
 struct Ended {
-    result: AttemptResult,
-    event: EventId,
     endpoint: String,
-    body_bytes: usize,
+    results: Vec<Member>,
+    /// Free when this is dropped.
+    #[expect(dead_code, reason = "held for its drop")]
+    held: Held,
 }
 
-// === impl Place ===
+/// What an attempt came to for one of its deliveries.
+struct Member {
+    event: EventId,
+    result: AttemptResult,
+}
 
-impl Place {
-    /// Nothing in flight.
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, in_flight: AtomicUsize::new(0), gone: AtomicBool::new(false) }
-    }
+/// What a round came to.
+struct Round {
+    /// Deliveries claimed.
+    claims: usize,
+    /// Some endpoints had no turn, see [`quota::Quotas::is_partial`].
+    is_partial: bool,
+    /// When another may bring something, see [`Due::next_at`].
+    next_at: Option<Timestamp>,
 }
 
 // === impl Deliverer ===
@@ -110,13 +126,24 @@ impl Deliverer {
     pub async fn run(self: Arc<Self>, tasks: Tasks, stop: Stop) {
         // Never full: an attempt holds a place of `in_flight_max` until it is recorded.
         let (sender, receiver) = mpsc::channel(self.in_flight_max.max(1));
-        let recorder = self.clone();
+        let (recorder, watch) = (self.clone(), self.clone().watch(stop.clone()));
         tasks.spawn(Kind::Worker, "record", async move { recorder.record(receiver).await });
+        tasks.spawn(Kind::Worker, "watch", watch);
         self.tell_unconfigured().await;
+        let mut next_at = None;
+        let mut partial_rounds = 0;
         while !stop.is_given() {
             match self.round(&tasks, &stop, &sender).await {
-                Ok((0, next_at)) => self.wait(next_at, stop.clone()).await,
-                Ok(_) => {}
+                Ok(round) if round.claims > 0 => (next_at, partial_rounds) = (None, 0),
+                Ok(round) => {
+                    next_at = quota::earlier(next_at, round.next_at);
+                    partial_rounds += 1;
+                    // Each round gives at least one endpoint its turn.
+                    if !round.is_partial || partial_rounds >= self.endpoints.len() {
+                        self.wait(next_at, stop.clone()).await;
+                        (next_at, partial_rounds) = (None, 0);
+                    }
+                }
                 Err(error) => {
                     self.metrics.store_errors.inc();
                     warn!(error = &error as &dyn std::error::Error, "delivery waits for the store");
@@ -160,105 +187,53 @@ impl Deliverer {
         }
     }
 
-    /// Claims once and starts what it got. Tells how many.
+    /// Claims once and starts what it got.
     async fn round(
         self: &Arc<Self>,
         tasks: &Tasks,
         stop: &Stop,
         sender: &mpsc::Sender<Ended>,
-    ) -> Result<(usize, Option<Timestamp>), crate::store::Error> {
-        let quotas = self.quotas();
+    ) -> Result<Round, crate::store::Error> {
+        let quota::Quotas { quotas, is_partial, opens_at } = self.quotas();
         if quotas.is_empty() {
-            return Ok((0, None));
+            return Ok(Round { claims: 0, is_partial, next_at: opens_at });
         }
         let lease_ms = LEASE_MARGIN_MS.saturating_add(self.attempt_timeout_ms_max());
+        let offered = quotas.clone();
         let Due { claims, next_at } =
             self.store.claim_due(self.clock.now(), lease_ms, quotas).await?;
-        if stop.is_given() {
-            // The signal came while the store was asked: nothing new is begun after it.
-            let claimed = claims.iter();
-            let claimed =
-                claimed.map(|claim| Claimed::Delivery(claim.item.delivery.id, claim.fence));
-            self.store.release(claimed.collect()).await?;
-            return Ok((0, None));
-        }
+        self.note_hunger(&offered, &claims);
         let count = claims.len();
-        for claim in claims {
-            self.start(claim, tasks, sender.clone());
+        let (mut requests, mut rest) = self.group(claims);
+        let is_stopped = stop.is_given();
+        if is_stopped {
+            // The signal came while the store was asked: nothing new is begun after it.
+            rest.extend(requests.drain(..).flat_map(Request::into_claimed));
         }
-        Ok((count, next_at))
-    }
-
-    /// Free places, within the host's own limits.
-    fn quotas(&self) -> Vec<Quota> {
-        if self.in_flight_bytes.load(Ordering::SeqCst) >= IN_FLIGHT_BYTES_MAX {
-            return Vec::new();
+        for request in requests {
+            self.start(request, tasks, sender.clone());
         }
-        let mut free = self.in_flight_max.saturating_sub(self.in_flight.load(Ordering::SeqCst));
-        let mut places: Vec<&Place> = self.endpoints.values().collect();
-        // The emptiest first: when the host's limit is short, nobody keeps it to himself.
-        places.sort_by_key(|place| place.in_flight.load(Ordering::SeqCst));
-        let mut quotas = Vec::with_capacity(places.len());
-        for (waiting, place) in places.iter().enumerate() {
-            let endpoint = &place.endpoint;
-            let used = place.in_flight.load(Ordering::SeqCst);
-            let fair = free.div_ceil(places.len() - waiting);
-            let slots = endpoint.in_flight_max().saturating_sub(used).min(fair);
-            if slots > 0 {
-                free -= slots;
-                quotas.push(Quota {
-                    endpoint: endpoint.name.to_string(),
-                    slots,
-                    in_flight_max: endpoint.in_flight_max(),
-                    rate: None,
-                    batching: None,
-                });
-            }
+        if !rest.is_empty() {
+            self.store.release(rest).await?;
         }
-        quotas
+        let claims = if is_stopped { 0 } else { count };
+        Ok(Round { claims, is_partial, next_at: quota::earlier(next_at, opens_at) })
     }
 
     fn attempt_timeout_ms_max(&self) -> i64 {
         self.endpoints.values().map(|place| place.endpoint.attempt_timeout_ms()).max().unwrap_or(0)
     }
 
-    fn start(
-        self: &Arc<Self>,
-        claim: Claim<DueDelivery>,
-        tasks: &Tasks,
-        sender: mpsc::Sender<Ended>,
-    ) {
-        let body_bytes = claim.item.body.len();
-        self.take_place(&claim.item.delivery.endpoint, body_bytes);
+    fn start(self: &Arc<Self>, request: Request, tasks: &Tasks, sender: mpsc::Sender<Ended>) {
+        // `group` lets nothing pass for an endpoint that is not configured.
+        let Some(place) = self.endpoints.get(&request.endpoint) else { return };
+        let held = Held::take(self, place, &request.members);
         let deliverer = self.clone();
         tasks.spawn(Kind::Attempt, "attempt", async move {
-            let event = claim.item.delivery.event;
-            let endpoint = claim.item.delivery.endpoint.clone();
-            // A quota names a configured endpoint, so there is always a place; a lease without one
-            // would end by itself.
-            let Some(place) = deliverer.endpoints.get(&endpoint) else { return };
-            let result = deliverer.attempt(place, claim).await;
+            let ended = deliverer.end(request, held).await;
             // The recorder outlives every sender.
-            let _ = sender.send(Ended { result, event, endpoint, body_bytes }).await;
+            let _ = sender.send(ended).await;
         });
-    }
-
-    fn take_place(&self, endpoint: &str, body_bytes: usize) {
-        self.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.in_flight_bytes.fetch_add(body_bytes, Ordering::SeqCst);
-        self.metrics.in_flight.inc();
-        if let Some(place) = self.endpoints.get(endpoint) {
-            place.in_flight.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn free_place(&self, endpoint: &str, body_bytes: usize) {
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.in_flight_bytes.fetch_sub(body_bytes, Ordering::SeqCst);
-        self.metrics.in_flight.dec();
-        if let Some(place) = self.endpoints.get(endpoint) {
-            place.in_flight.fetch_sub(1, Ordering::SeqCst);
-        }
     }
 }
 

@@ -12,6 +12,7 @@
 
 pub mod answer;
 mod body;
+mod rates;
 mod receive;
 mod senders;
 
@@ -26,7 +27,9 @@ use crate::tasks::{Bell, Kind, Stop, Tasks};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use livekit_webhook_core::rate::Rate;
 use livekit_webhook_wire::glob::Glob;
+use rates::{PEERS_MAX, Peer, Rates, SOURCES_MAX};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +85,12 @@ pub struct Options {
     pub on_unverified: OnUnverified,
     /// Quarantined bodies in the store from which on nothing unverified is kept any more.
     pub quarantine_max: u64,
+    /// Authentic requests of each source. `None`: as many as come. LiveKit tries what is over it
+    /// again for some 15 s and then drops it, so it is for a source that would drown the others.
+    pub source_rate: Option<Rate>,
+    /// Requests of each peer, authentic or not. `None`: as many as come. Behind a proxy every
+    /// request comes from one peer.
+    pub peer_rate: Option<Rate>,
 }
 
 /// What ingest works with.
@@ -101,6 +110,8 @@ pub struct Ingest {
     /// Counters.
     pub metrics: Arc<Metrics>,
     body_room: Arc<Semaphore>,
+    source_rates: Rates<String>,
+    peer_rates: Rates<Peer>,
 }
 
 // === impl Ingest ===
@@ -118,7 +129,20 @@ impl Ingest {
     ) -> Self {
         let body_room = Arc::new(Semaphore::new(body::permits(options.body_bytes_in_flight_max)));
         let senders = Senders::new(known);
-        Self { options, senders, store, clock, entropy, bell, metrics, body_room }
+        let source_rates = Rates::new(options.source_rate, SOURCES_MAX);
+        let peer_rates = Rates::new(options.peer_rate, PEERS_MAX);
+        Self {
+            options,
+            senders,
+            store,
+            clock,
+            entropy,
+            bell,
+            metrics,
+            body_room,
+            source_rates,
+            peer_rates,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub use filter::{DeliveryFilter, EventFilter, Owed, PAGE_MAX};
 pub use replay::{ReplayDelivery, ReplayState, ReplayStep, StoredReplay};
 pub use row::{
     Appended, AttemptRecord, AttemptResult, Claim, Depth, Due, DueDelivery, EndpointHealth, Fence,
-    NewDelivery, NewEvent, Plan, PlanNext, PlanState, Quarantined, Quota, Recorded, Status,
+    NewDelivery, NewEvent, Oldest, Plan, PlanNext, PlanState, Quarantined, Quota, Recorded, Status,
     StoredDelivery, StoredEvent, Timings, lane,
 };
 pub use upkeep::{CopyCursor, Finding, Pruned, Record, Retention, SealedSecret};
@@ -178,6 +178,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// How much is waiting.
     async fn depth(&self) -> Result<Depth, Error>;
+
+    /// What has waited for the longest at `now`, for gauges. Reads no more than the first row of an
+    /// index.
+    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error> {
+        let _ = (now,);
+        Err(unbuilt())
+    }
 
     /// Events after `after` in order of arrival with the fate of their deliveries, at most `limit`
     /// of them, for a replay. May leave out what `selection` does not match, and looks at a bounded

@@ -7,12 +7,17 @@
 //! aborted task runs no further line; only [`Kind::Attempt`] is ever aborted.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tracing::error;
+
+/// Characters kept of a panic's words.
+const PANIC_CHARS_MAX: usize = 500;
 
 /// What a task is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +178,34 @@ impl Drop for Guard {
             self.inner.lost.notify_one();
         }
     }
+}
+
+/// The words of a panic.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Panicked(String);
+
+/// Runs `future`; its panic becomes an error, so that what waits for its end hears of it. What the
+/// future held is dropped with it, and nothing is shared with it but through locks.
+///
+/// # Errors
+/// [`Panicked`].
+pub async fn caught<T>(future: impl Future<Output = T>) -> Result<T, Panicked> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(move |context| {
+        let poll = AssertUnwindSafe(|| future.as_mut().poll(context));
+        match std::panic::catch_unwind(poll) {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(Panicked(words(&*payload)))),
+        }
+    })
+    .await
+}
+
+fn words(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("panic").chars().take(PANIC_CHARS_MAX).collect()
 }
 
 /// Wakes one worker. Ringing twice before it wakes is ringing once.

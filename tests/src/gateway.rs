@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 mod control;
+mod process;
 pub mod setup;
 
 pub use setup::Setup;

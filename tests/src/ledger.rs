@@ -6,8 +6,8 @@
 use anyhow::Context as _;
 use livekit_webhook::store::sqlite::SqliteStore;
 use livekit_webhook::store::{
-    AttemptRecord, DeliveryFilter, Depth, EventFilter, Quarantined, Store as _, StoredDelivery,
-    StoredEvent,
+    AttemptRecord, DeliveryFilter, Depth, EventFilter, Quarantined, ReplayState, Store as _,
+    StoredDelivery, StoredEvent, StoredReplay,
 };
 use livekit_webhook_core::delivery::{DeadReason, State};
 use std::path::Path;
@@ -73,6 +73,35 @@ impl Ledger {
     /// The store's.
     pub async fn depth(&self) -> anyhow::Result<Depth> {
         Ok(self.0.depth().await?)
+    }
+
+    /// What the store finds wrong with itself, in words.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn findings(&self) -> anyhow::Result<Vec<String>> {
+        Ok(self.0.check().await?.into_iter().map(|finding| finding.0).collect())
+    }
+
+    /// Waits until the only replay is in this state, and gives it.
+    ///
+    /// # Errors
+    /// When it is not within `bound`.
+    pub async fn wait_replay(
+        &self,
+        state: ReplayState,
+        bound: Duration,
+    ) -> anyhow::Result<StoredReplay> {
+        let reached = async {
+            loop {
+                match self.0.replays(ROWS_MAX).await?.as_slice() {
+                    [replay] if replay.state == state => return Ok(replay.clone()),
+                    [_] => tokio::time::sleep(POLL).await,
+                    replays => anyhow::bail!("not one replay: {replays:?}"),
+                }
+            }
+        };
+        timeout(bound, reached).await.with_context(|| format!("the replay is not {state:?}"))?
     }
 
     /// Waits until every event has its plan and nothing is owed to anybody.

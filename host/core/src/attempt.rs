@@ -35,6 +35,8 @@ pub enum ErrorClass {
     /// What the request needs to show who asks could not be had: no token was given out, or no
     /// secret signs yet. Nothing was sent to the endpoint.
     Auth,
+    /// Our own fault: the attempt broke down. Whether a request was made is not known.
+    Internal,
     /// An address of the endpoint may not be dialled. Final.
     AddressRefused,
 }
@@ -100,7 +102,7 @@ impl Outcome {
 
 impl ErrorClass {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -108,6 +110,7 @@ impl ErrorClass {
         Self::Io,
         Self::Protocol,
         Self::Auth,
+        Self::Internal,
         Self::AddressRefused,
     ];
 
@@ -121,6 +124,7 @@ impl ErrorClass {
             Self::Io => "io",
             Self::Protocol => "protocol",
             Self::Auth => "auth",
+            Self::Internal => "internal",
             Self::AddressRefused => "address_refused",
         }
     }

@@ -91,7 +91,8 @@ impl std::fmt::Display for BatchId {
 /// How many of the first bodies, given by their lengths in bytes, fit into one request: at least
 /// one, at most what [`BODY_BYTES_MAX`] allows with brackets and commas.
 pub fn fitting(lengths: impl IntoIterator<Item = usize>) -> usize {
-    let mut total = 2_usize;
+    // Each body brings a comma or the closing bracket.
+    let mut total = 1_usize;
     let mut count = 0;
     for length in lengths {
         total = total.saturating_add(length).saturating_add(1);

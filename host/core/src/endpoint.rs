@@ -10,12 +10,14 @@ use std::sync::Arc;
 
 pub mod auth;
 mod request;
+mod traffic;
 mod url;
 
 pub use auth::Auth;
 pub use request::{
     ClientCertificate, ExtraHeader, HEADER_VALUE_BYTES_MAX, HEADERS_MAX, HeaderError, Pem, Tls,
 };
+pub use traffic::{Order, Traffic};
 pub use url::{EndpointUrl, Host, PlainHttp, UrlError};
 
 /// Longest name of an endpoint, in bytes.
@@ -45,6 +47,8 @@ pub struct Endpoint {
     pub url: EndpointUrl,
     /// When to try again.
     pub policy: Policy,
+    /// How its deliveries flow.
+    pub traffic: Traffic,
     signing: Vec<Signing>,
     headers: Vec<ExtraHeader>,
     auth: Option<Auth>,
@@ -116,6 +120,7 @@ impl Endpoint {
             name,
             url,
             policy: Policy::default(),
+            traffic: Traffic::default(),
             signing: Vec::new(),
             headers: Vec::new(),
             auth: None,
@@ -212,6 +217,23 @@ impl Endpoint {
     /// Whom TLS believes and shows.
     pub fn tls(&self) -> &Arc<Tls> {
         &self.tls
+    }
+
+    /// Whether it signs with secrets that are kept in the store.
+    pub fn signs_with_stored(&self) -> bool {
+        self.signing.iter().any(|way| matches!(way, Signing::Stored))
+    }
+
+    /// The same with `standard` in the place of [`Signing::Stored`].
+    #[must_use]
+    pub fn with_stored(&self, standard: &Signing) -> Self {
+        let mut endpoint = self.clone();
+        for way in &mut endpoint.signing {
+            if matches!(way, Signing::Stored) {
+                *way = standard.clone();
+            }
+        }
+        endpoint
     }
 
     /// How its deliveries are signed.

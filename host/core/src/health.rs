@@ -14,14 +14,16 @@ use crate::time::Timestamp;
 
 mod window;
 
+mod merge;
+
 pub use window::Window;
 
 /// First open period, in milliseconds. It doubles from period to period.
 pub const OPEN_MS: i64 = 30_000;
 /// Longest open period, in milliseconds.
 pub const OPEN_MS_MAX: i64 = 15 * 60_000;
-/// An open period is moved by up to this part of itself, so that endpoints of one dead machine are
-/// not probed all at once.
+/// An open period is shortened by up to this part of itself, so that endpoints of one dead machine
+/// are not probed all at once.
 pub const OPEN_JITTER: f64 = 0.1;
 /// Successes in a row that close a breaker.
 pub const PROBES: u32 = 2;
@@ -142,7 +144,8 @@ impl Health {
     }
 
     /// What an attempt that ended at `now` makes of it. `window` counts for the breaker; `dice` is
-    /// in `0.0..1.0`.
+    /// in `0.0..1.0`. An address that we refused to dial, or a fault of our own, says nothing about
+    /// the endpoint.
     pub fn after(
         &self,
         policy: HealthPolicy,
@@ -151,6 +154,9 @@ impl Health {
         now: Timestamp,
         dice: f64,
     ) -> Self {
+        if let Outcome::Failed(ErrorClass::AddressRefused | ErrorClass::Internal) = outcome {
+            return self.clone();
+        }
         let mut next = self.clone();
         let is_success = outcome.is_success();
         let is_failure = outcome.counts_against_breaker();
@@ -170,13 +176,16 @@ impl Health {
         next
     }
 
-    /// Whether `next` has to be written: what every host must know, and now and then the count.
+    /// Whether `next` has to be written over `self`, which was written last: what every host must
+    /// know, and now and then the count. A warning counts as known once it is written, so that it
+    /// comes once.
     pub fn is_worth_writing(&self, next: &Self) -> bool {
         let count = |health: &Self| health.failing.map_or(0, |failing| failing.attempts);
         self.breaker != next.breaker
             || self.disabled != next.disabled
             || next.paused_until > self.paused_until
             || self.failing.is_some() != next.failing.is_some()
+            || self.warning(next).is_some()
             || count(next) >= count(self).saturating_add(FAILING_ATTEMPTS_STEP)
     }
 
@@ -247,7 +256,7 @@ impl Health {
 fn open(periods: u32, now: Timestamp, dice: f64) -> Breaker {
     let doublings = periods.saturating_sub(1).min(20);
     let wait_ms = OPEN_MS.saturating_mul(1 << doublings).min(OPEN_MS_MAX);
-    let factor = 1.0 + OPEN_JITTER * (2.0 * dice.clamp(0.0, 1.0) - 1.0);
+    let factor = 1.0 - OPEN_JITTER * dice.clamp(0.0, 1.0);
     let until = now.plus_millis((wait_ms as f64 * factor) as i64);
     Breaker::Open { until, periods, successes: 0 }
 }
@@ -263,12 +272,11 @@ impl Outcome {
         self.class(ClientErrors::Retry) == crate::attempt::Class::Gone
     }
 
-    /// Network, time, 5xx and 429; not other 4xx, which say that the endpoint is alive, and not what
-    /// we refused ourselves.
+    /// Network, time, 5xx and 429; not other 4xx, which say that the endpoint is alive.
     fn counts_against_breaker(&self) -> bool {
         match self {
             Self::Answered { status, .. } => *status == 429 || *status >= 500,
-            Self::Failed(class) => *class != ErrorClass::AddressRefused,
+            Self::Failed(_) => true,
         }
     }
 

@@ -25,6 +25,8 @@ pub mod rate;
 
 pub mod batch;
 
+pub mod share;
+
 pub mod replay;
 
 pub mod signature;

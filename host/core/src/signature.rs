@@ -28,6 +28,9 @@ pub struct Secret(Vec<u8>);
 pub enum Signing {
     /// Standard Webhooks, one signature per live secret, newest first. [`Signing::standard`].
     Standard(StandardSecrets),
+    /// The same with secrets that are not configured but kept in the store: whoever sends puts
+    /// [`Signing::Standard`] in its place.
+    Stored,
     /// LiveKit's token under the endpoint's own key. [`Signing::livekit`].
     Livekit {
         /// The `iss` claim.
@@ -87,6 +90,9 @@ pub enum Error {
         "one secret must sign where another expires: leave out `expires` of the newest, or let another begin by then"
     )]
     Gap,
+    /// Nothing can be signed.
+    #[error("no secret of the endpoint is live: run `livekit-webhook secret rotate`")]
+    NoSecret,
     /// Nothing can be signed yet.
     #[error("no secret of the endpoint has begun to sign: see `begins` of its secrets")]
     NotBegun,
@@ -166,7 +172,7 @@ impl Signing {
     /// The word of the configuration.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Standard(_) => "standard",
+            Self::Standard(_) | Self::Stored => "standard",
             Self::Livekit { .. } => "livekit",
             Self::Hmac { .. } => "hmac",
         }
@@ -176,10 +182,11 @@ impl Signing {
     /// [`Signing::Standard`] only: without a signature over them they prove nothing.
     ///
     /// # Errors
-    /// [`Error::NotBegun`] when no secret is live.
+    /// [`Error::NotBegun`] when no secret is live, [`Error::NoSecret`] for [`Signing::Stored`].
     pub fn headers(&self, signed: &Signed<'_>) -> Result<Vec<Header>, Error> {
         Ok(match self {
             Self::Standard(secrets) => secrets.headers(signed)?,
+            Self::Stored => return Err(Error::NoSecret),
             Self::Livekit { api_key, secret } => {
                 let now_s = signed.now.as_secs();
                 let authorization = livekit_webhook_wire::sign::authorization;
@@ -198,7 +205,7 @@ impl Signing {
     pub fn content_type(&self) -> Option<&'static str> {
         match self {
             Self::Livekit { .. } => Some("application/webhook+json"),
-            Self::Standard(_) | Self::Hmac { .. } => None,
+            Self::Standard(_) | Self::Stored | Self::Hmac { .. } => None,
         }
     }
 }

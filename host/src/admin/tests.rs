@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::metrics::{
-    AnswerLabel, AttemptLabel, DeadLabel, EndpointLabel, EventLabel, PluginLabel, ReasonLabel,
+    AnswerLabel, AttemptLabel, BreakerLabel, DeadLabel, DisabledLabel, EndpointLabel, EventLabel,
+    PluginLabel, PrunedLabel, ReasonLabel, ReplayLabel,
 };
 use crate::store::conformance::{delivery, event, planned};
 use crate::store::memory::MemoryStore;
@@ -61,18 +62,37 @@ fn touch_all(metrics: &Metrics) {
     let endpoint = || "a".to_owned();
     metrics.ingest_answers.get_or_create(&AnswerLabel { answer: "stored" }).inc();
     metrics.ingest_refused.get_or_create(&ReasonLabel { reason: "sig" }).inc();
+    metrics.ingest_limited.get_or_create(&ReasonLabel { reason: "peer_rate" }).inc();
+    metrics.ingest_quarantined.get_or_create(&ReasonLabel { reason: "sig" }).inc();
     let label = EventLabel { source: "prod".to_owned(), kind: "room_started" };
     metrics.events.get_or_create(&label).inc();
     let label = EndpointLabel { endpoint: endpoint() };
     metrics.planned.get_or_create(&label).inc();
     metrics.attempt_seconds.get_or_create(&label).observe(0.1);
     metrics.delivery_lag_seconds.get_or_create(&label).observe(0.1);
+    metrics.batch_events.get_or_create(&label).observe(3.0);
+    metrics.pauses.get_or_create(&label).inc();
+    for gauge in [
+        &metrics.breaker,
+        &metrics.paused,
+        &metrics.disabled,
+        &metrics.failing_seconds,
+        &metrics.deferred,
+    ] {
+        gauge.get_or_create(&label).set(1);
+    }
+    let label = BreakerLabel { endpoint: endpoint(), to: "open" };
+    metrics.breaker_changes.get_or_create(&label).inc();
+    let label = DisabledLabel { endpoint: endpoint(), reason: "gone" };
+    metrics.disablings.get_or_create(&label).inc();
     let label = PluginLabel { plugin: "redact".to_owned(), outcome: "ok" };
     metrics.plugin_calls.get_or_create(&label).inc();
     let label = AttemptLabel { endpoint: endpoint(), result: "2xx" };
     metrics.attempts.get_or_create(&label).inc();
     let label = DeadLabel { endpoint: "we\"ird\\\n".to_owned(), reason: "gone" };
     metrics.dead.get_or_create(&label).inc();
+    metrics.replays_ended.get_or_create(&ReplayLabel { state: "done" }).inc();
+    metrics.pruned.get_or_create(&PrunedLabel { kind: "events" }).inc();
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Prints the effective values in the form in which they could be typed.
 
+use super::duration::print_ms;
 use super::{Config, Plugin, Source};
 use crate::ingest::OnUnverified;
 use crate::plugin::registry::OnError;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 mod endpoint;
+mod traffic;
 
 /// See [`Config::dump`].
 pub fn dump(config: &Config) -> String {
@@ -35,6 +37,8 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "connections_max = {}", options.connections_max)?;
     writeln!(out, "on_unverified = \"{on_unverified}\"")?;
     writeln!(out, "quarantine_max = {}", options.quarantine_max)?;
+    traffic::rate(out, "rate_per_second", "burst", options.source_rate)?;
+    traffic::rate(out, "peer_rate_per_second", "peer_burst", options.peer_rate)?;
     writeln!(out, "leeway_s = {}", ingest.rules.leeway_s)?;
     writeln!(out, "token_age_max_s = {}", ingest.rules.token_age_max_s)?;
     writeln!(out, "accept_bearer_prefix = {}", ingest.rules.accept_bearer_prefix)?;
@@ -44,11 +48,25 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     let url = format!("sqlite:{}", config.store.path.display());
     writeln!(out, "\n[store]\nurl = {}", quoted(&url))?;
     writeln!(out, "dedupe_window_h = {}", config.store.dedupe_window.as_secs() / 3_600)?;
+    let kept = &config.store.retention;
+    let [delivered, dead, quarantined] =
+        [kept.delivered_ms, kept.dead_ms, kept.quarantined_ms].map(print_ms);
+    let bytes_max = kept.bytes_max.unwrap_or(0);
+    writeln!(
+        out,
+        "retention = {{ delivered = \"{delivered}\", dead = \"{dead}\", quarantined = \"{quarantined}\", bytes_max = {bytes_max} }}"
+    )?;
     let allow: Vec<String> = config.deliver.allow.iter().map(ToString::to_string).collect();
     writeln!(out, "\n[deliver]\nin_flight_max = {}", config.deliver.in_flight_max)?;
     writeln!(out, "allow = {}", list(&allow))?;
     writeln!(out, "plain_http = {}", config.deliver.plain_http)?;
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
+    let keys: Vec<String> = config.vault.keys().iter().map(|key| key.id().to_owned()).collect();
+    if !keys.is_empty() {
+        let key = |id: &String| format!("{{ id = {}, secret = \"[redacted]\" }}", quoted(id));
+        let keys: Vec<String> = keys.iter().map(key).collect();
+        writeln!(out, "\n[secrets]\nkeys = [{}]", keys.join(", "))?;
+    }
     config.sources.iter().try_for_each(|one| source(out, one))?;
     config.plugins.iter().try_for_each(|one| plugin(out, one))?;
     config.endpoints.iter().try_for_each(|one| endpoint::endpoint(out, one))?;

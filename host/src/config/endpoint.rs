@@ -3,6 +3,7 @@
 use super::duration::parse_ms;
 use super::reader::{Section, kind};
 use super::secret::Environment;
+use super::traffic::traffic;
 use livekit_webhook_core::address_policy::{AddressPolicy, Refusal};
 use livekit_webhook_core::attempt::ClientErrors;
 use livekit_webhook_core::endpoint::{
@@ -26,6 +27,8 @@ pub struct Context<'a> {
     pub folder: &'a Path,
     pub environment: &'a Environment,
     pub policy: &'a AddressPolicy,
+    /// Whether secrets can be kept in the store.
+    pub has_sealing_keys: bool,
 }
 
 /// Reads one endpoint; `None` when a problem was noted.
@@ -38,6 +41,7 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
     let auth = auth::auth(&mut section, context);
     let tls = tls::tls(&mut section, context);
     let policy = policy(&mut section);
+    let traffic = traffic(&mut section, signing.as_deref());
     let timeout_default = ATTEMPT_TIMEOUT_MS_DEFAULT;
     let timeout =
         section.integer("attempt_timeout_ms", timeout_default, 1..=ATTEMPT_TIMEOUT_MS_MAX);
@@ -50,6 +54,7 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
         let mut endpoint =
             endpoint.map_err(|error| section.problem(key(&error), error)).ok()?.with_tls(tls?);
         endpoint.policy = policy?;
+        endpoint.traffic = traffic?;
         Some(endpoint)
     })();
     section.finish();

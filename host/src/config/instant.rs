@@ -11,13 +11,18 @@ pub fn take(section: &mut Section, key: &'static str) -> Result<Option<Timestamp
     let parsed = match section.value(key) {
         None => return Ok(None),
         Some(Value::Datetime(datetime)) => timestamp(&datetime),
-        Some(Value::String(text)) => text.parse().ok().as_ref().and_then(timestamp),
+        Some(Value::String(text)) => read(&text),
         Some(other) => {
             section.problem(key, format_args!("{hint}, found {}", kind(&other)));
             return Err(());
         }
     };
     parsed.map(Some).ok_or_else(|| section.problem(key, hint))
+}
+
+/// RFC 3339 with its offset.
+pub fn read(text: &str) -> Option<Timestamp> {
+    text.parse().ok().as_ref().and_then(timestamp)
 }
 
 /// `None` without a date, a time of day or an offset: nobody could tell when it is.
@@ -65,10 +70,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(text: &str) -> Option<i64> {
-        text.parse().ok().as_ref().and_then(timestamp).map(Timestamp::as_millis)
-    }
-
     #[test]
     fn times_have_an_offset() {
         for (text, expect) in [
@@ -82,14 +83,15 @@ mod tests {
             ("2026-02-30T00:00:00Z", None),
             ("soon", None),
         ] {
-            assert_eq!(read(text), expect, "{text}");
+            assert_eq!(read(text).map(Timestamp::as_millis), expect, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn what_is_printed_is_read_again(millis in 0i64..253_402_300_800_000) {
-            prop_assert_eq!(read(&print(Timestamp::from_millis(millis))), Some(millis));
+            let at = Timestamp::from_millis(millis);
+            prop_assert_eq!(read(&print(at)), Some(at));
         }
     }
 }

@@ -4,6 +4,7 @@ use super::endpoint::{self, Context, integer, name};
 use super::plugin::plugins;
 use super::reader::{Problem, Problems, Section};
 use super::secret::{self, Environment};
+use super::traffic::{rate, retention};
 use super::{Config, Deliver, Ingest, Key, Plugin, Source, Store};
 use crate::ingest::{OnUnverified, Options};
 use livekit_webhook_core::address_policy::allow::Allow;
@@ -51,7 +52,9 @@ pub fn parse_table(
     let deliver = deliver(root.section("deliver"));
     let sources = sources(&mut root, folder, environment);
     let plugins = plugins(&mut root, folder);
-    let context = Context { folder, environment, policy: &deliver.policy };
+    let vault = secret::vault(root.section("secrets"), folder, environment);
+    let has_sealing_keys = !vault.keys().is_empty();
+    let context = Context { folder, environment, policy: &deliver.policy, has_sealing_keys };
     let endpoints = endpoints(&mut root, &context);
     let subscriptions = subscriptions(&mut root, &endpoints, &plugins, &sources);
     root.finish();
@@ -62,7 +65,7 @@ pub fn parse_table(
     let endpoints = endpoints.into_iter().filter_map(|named| named.found).collect();
     let plugins = plugins.into_iter().filter_map(|named| named.found).collect();
     let sources = sources.into_iter().filter_map(|named| named.found).collect();
-    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver })
+    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver, vault })
 }
 
 /// A section with a name that others refer to, even when something else in it is wrong.
@@ -93,6 +96,8 @@ fn ingest(mut section: Section) -> Ingest {
         connections_max: integer(&mut section, "connections_max", 1_024, 100_000),
         on_unverified,
         quarantine_max: count(section.integer("quarantine_max", 10_000, 1..=10_000_000)) as u64,
+        source_rate: rate(&mut section, "rate_per_second", "burst").flatten(),
+        peer_rate: rate(&mut section, "peer_rate_per_second", "peer_burst").flatten(),
     };
     let rules = Rules {
         leeway_s: seconds(&mut section, "leeway_s", 60, 300),
@@ -120,8 +125,10 @@ fn store(mut section: Section, folder: &Path) -> Store {
         }
     };
     let dedupe_window_h = section.integer("dedupe_window_h", 24, 1..=168);
+    let dedupe_window = Duration::from_secs(dedupe_window_h.unsigned_abs() * 3_600);
+    let retention = retention(&mut section);
     section.finish();
-    Store { path, dedupe_window: Duration::from_secs(dedupe_window_h.unsigned_abs() * 3_600) }
+    Store { path, dedupe_window, retention }
 }
 
 fn deliver(mut section: Section) -> Deliver {

@@ -78,6 +78,15 @@ impl Section {
         self.members.remove(key)
     }
 
+    /// A number, whole or not; `None` when it is not there.
+    pub fn number(&mut self, key: &'static str) -> Option<f64> {
+        match self.value(key)? {
+            Value::Integer(value) => Some(value as f64),
+            Value::Float(value) => Some(value),
+            other => self.wrong_type(key, "a number", &other),
+        }
+    }
+
     /// A string, left in its place.
     pub fn peek_string(&self, key: &str) -> Option<String> {
         self.members.get(key).and_then(Value::as_str).map(str::to_owned)

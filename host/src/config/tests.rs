@@ -3,6 +3,7 @@
 mod mistakes;
 mod properties;
 mod requests;
+mod sealing;
 
 use super::*;
 

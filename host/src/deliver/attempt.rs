@@ -1,25 +1,33 @@
-//! One attempt: sign, send, classify, decide. The decision itself is `host/core`'s.
+//! One attempt: sign, send, classify. What follows is decided by `host/core`.
 
 use super::transport::{Answered, Failure};
 use super::{Deliverer, Place};
 use crate::metrics::{AttemptLabel, EndpointLabel};
-use crate::store::{AttemptRecord, AttemptResult, Claim, DueDelivery};
+use crate::store::{AttemptRecord, DueDelivery};
 use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
 use livekit_webhook_core::attempt::{ClientErrors, Outcome};
-use livekit_webhook_core::delivery::{DeadReason, Next, after_attempt};
 use livekit_webhook_core::retry::{Policy, hint};
 use livekit_webhook_core::time::Timestamp;
 use outgoing::{Subject, outgoing};
 use std::borrow::Cow;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
 mod lines;
 mod outgoing;
 mod trace;
+
+/// What an attempt came to.
+pub(super) struct Tried<'p> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The same for the log.
+    pub record: AttemptRecord,
+    /// By which its delivery goes on.
+    pub policy: Cow<'p, Policy>,
+}
 
 /// What became of a request, or of the wish to make one.
 struct Sent {
@@ -29,46 +37,17 @@ struct Sent {
 }
 
 impl Deliverer {
-    /// Makes one attempt, or none when there is nothing to be gained by one.
-    pub(super) async fn attempt(&self, place: &Place, claim: Claim<DueDelivery>) -> AttemptResult {
-        let due = claim.item;
-        let dead = |reason, note: &str| AttemptResult {
-            delivery: due.delivery.id,
-            fence: claim.fence,
-            attempt: None,
-            next: Next::Dead(reason),
-            batch: None,
-            leaves_lane: false,
-            note: Some(note.to_owned()),
-        };
-        if place.gone.load(Ordering::SeqCst) {
-            return dead(DeadReason::EndpointDisabled, "the endpoint answered 410 before");
-        }
-        let began_at = self.clock.now();
-        if place.endpoint.policy.schedule.is_expired(began_at.millis_since(due.received_at)) {
-            return dead(DeadReason::Expired, "older than the endpoint's max_age");
-        }
-        let number = due.delivery.attempts + 1;
-        let began = Instant::now();
-        let sent = self.send(place, &due, number, began_at).await;
+    /// Makes one attempt: signs, sends and says what came of it.
+    pub(super) async fn attempt<'p>(&self, place: &'p Place, due: &DueDelivery) -> Tried<'p> {
+        let (number, began_at, began) =
+            (due.delivery.attempts + 1, self.clock.now(), Instant::now());
+        let sent = self.send(place, due, number, began_at).await;
         let took = began.elapsed();
         let policy = policy(&place.endpoint.policy, &sent);
         let (outcome, mut record) = self.judge(sent, number, began_at);
         record.duration_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
-        let now = self.clock.now();
-        let dice = self.entropy.dice();
-        let next = after_attempt(&policy, number, &outcome, now, dice);
-        self.measure(place, &outcome, next, took, now.millis_since(due.received_at));
-        let note = record.error.clone();
-        AttemptResult {
-            delivery: due.delivery.id,
-            fence: claim.fence,
-            attempt: Some(record),
-            next,
-            batch: None,
-            leaves_lane: false,
-            note,
-        }
+        self.measure(place, &outcome, took);
+        Tried { outcome, record, policy }
     }
 
     async fn send(&self, place: &Place, due: &DueDelivery, number: u32, now: Timestamp) -> Sent {
@@ -82,7 +61,7 @@ impl Deliverer {
             replay: delivery.replay,
             body: due.body.clone(),
         };
-        match outgoing(&place.endpoint, &subject, now) {
+        match outgoing(&self.secrets.signed(&place.endpoint, now), &subject, now) {
             Ok(outgoing) => {
                 let mut headers = Cow::Borrowed(&outgoing.headers);
                 if outgoing.credentials.is_some() {
@@ -130,23 +109,13 @@ impl Deliverer {
         (outcome, record)
     }
 
-    fn measure(&self, place: &Place, outcome: &Outcome, next: Next, took: Duration, lag_ms: i64) {
+    fn measure(&self, place: &Place, outcome: &Outcome, took: Duration) {
         let endpoint = place.endpoint.name.to_string();
         let result = result_label(outcome);
-        self.metrics
-            .attempts
-            .get_or_create(&AttemptLabel { endpoint: endpoint.clone(), result })
-            .inc();
+        let label = AttemptLabel { endpoint: endpoint.clone(), result };
+        self.metrics.attempts.get_or_create(&label).inc();
         let label = EndpointLabel { endpoint };
         self.metrics.attempt_seconds.get_or_create(&label).observe(took.as_secs_f64());
-        match next {
-            Next::Delivered => {
-                let lag = lag_ms.max(0) as f64 / 1000.0;
-                self.metrics.delivery_lag_seconds.get_or_create(&label).observe(lag);
-            }
-            Next::Dead(DeadReason::Gone) => place.gone.store(true, Ordering::SeqCst),
-            _ => {}
-        }
     }
 }
 

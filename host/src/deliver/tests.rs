@@ -1,6 +1,9 @@
 //! The stage over the memory store and a scripted transport. Time is tokio's, paused: it moves when
 //! nothing else can.
 
+mod batch;
+mod health;
+mod lanes;
 mod limits;
 mod outcomes;
 mod requests;
@@ -8,9 +11,11 @@ mod trouble;
 
 use super::transport::{Answered, Failure, Outgoing, Way};
 use super::*;
-use crate::store::conformance::{START, delivery, later, planned, stored};
+use crate::store::conformance::{
+    START, claim_event, delivery, event, later, plan, planned, stored,
+};
 use crate::store::memory::MemoryStore;
-use crate::store::{StoredDelivery, Timings};
+use crate::store::{AttemptRecord, NewDelivery, NewEvent, StoredDelivery, Timings};
 use crate::tasks::{Stopper, stop};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,11 +23,12 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use livekit_webhook_core::attempt::ErrorClass;
 use livekit_webhook_core::delivery::{DeadReason, State};
-use livekit_webhook_core::endpoint::{EndpointUrl, Name, PlainHttp};
+use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl, Name, PlainHttp};
 use livekit_webhook_core::retry::Schedule;
 use livekit_webhook_core::time::Timestamp;
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -46,13 +52,20 @@ enum Act {
     TokenRefused,
     /// 200, when the gate lets it through.
     Hold,
+    /// A status after so many milliseconds.
+    Slow(u64, u16),
+    Panic,
 }
 
 /// A transport that plays what it was told, by host; 200 when nothing is left.
 struct Script {
     acts: Mutex<HashMap<String, VecDeque<Act>>>,
     sent: Mutex<Vec<(Timestamp, Outgoing)>>,
+    /// `webhook-id`s with the status they were answered, in that order.
+    answered: Mutex<Vec<(String, u16)>>,
     active: Mutex<HashMap<String, usize>>,
+    /// Most requests at once.
+    peak: AtomicUsize,
     gate: Semaphore,
     clock: Arc<PausedClock>,
 }
@@ -78,6 +91,7 @@ impl Transport for Script {
     async fn send(&self, outgoing: Outgoing) -> Result<Answered, Failure> {
         let host = outgoing.url.host().unwrap().to_owned();
         let act = self.acts.lock().unwrap().get_mut(&host).and_then(VecDeque::pop_front);
+        let id = outgoing.headers["webhook-id"].to_str().unwrap().to_owned();
         self.sent.lock().unwrap().push((self.clock.now(), outgoing));
         let mut headers = HeaderMap::new();
         let act = act.unwrap_or(Act::Status(200));
@@ -91,17 +105,37 @@ impl Transport for Script {
             }
             Act::Fail(class) => return Err(Failure::new(class, "as told")),
             Act::Hold => {
-                *self.active.lock().unwrap().entry(host.clone()).or_default() += 1;
+                self.begin(&host);
                 self.gate.acquire().await.unwrap().forget();
-                *self.active.lock().unwrap().get_mut(&host).unwrap() -= 1;
+                self.finish(&host);
                 200
             }
+            Act::Slow(ms, status) => {
+                self.begin(&host);
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                self.finish(&host);
+                status
+            }
+            Act::Panic => panic!("as told"),
         };
+        self.answered.lock().unwrap().push((id, status));
         let body_start = Bytes::from_static(b"thanks");
         let address = Some("192.0.2.7:443".parse().unwrap());
         let timings = Timings { first_byte_ms: Some(7), ..Timings::default() };
         let way = Way { address, timings };
         Ok(Answered { status, headers, body_start, way, token_dropped })
+    }
+}
+
+impl Script {
+    fn begin(&self, host: &str) {
+        let mut active = self.active.lock().unwrap();
+        *active.entry(host.to_owned()).or_default() += 1;
+        self.peak.fetch_max(active.values().sum(), Ordering::SeqCst);
+    }
+
+    fn finish(&self, host: &str) {
+        *self.active.lock().unwrap().get_mut(host).unwrap() -= 1;
     }
 }
 
@@ -129,7 +163,9 @@ fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: 
     let script = Arc::new(Script {
         acts: Mutex::default(),
         sent: Mutex::default(),
+        answered: Mutex::default(),
         active: Mutex::default(),
+        peak: AtomicUsize::new(0),
         gate: Semaphore::new(0),
         clock: clock.clone(),
     });
@@ -142,9 +178,10 @@ fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: 
         clock: clock.clone(),
         entropy: Arc::new(Entropy::seeded(7)),
         bell: Bell::new(),
+        secrets: Live::default(),
+        hints: Bell::new(),
         metrics: Arc::new(Metrics::new()),
-        in_flight: AtomicUsize::new(0),
-        in_flight_bytes: AtomicUsize::new(0),
+        in_flight: InFlight::default(),
     });
     let (stopper, _) = stop();
     Stage { deliverer, store, script, clock, tasks: Tasks::new(), stopper }
@@ -168,9 +205,24 @@ impl Stage {
     /// Owes delivery `number` to `endpoint`, due `due_ms` after the start.
     async fn owe(&self, number: u32, endpoint: &str, due_ms: i64) {
         let due_at = later(due_ms);
-        let new = crate::store::NewDelivery { due_at, ..delivery(number, endpoint) };
+        let new = NewDelivery { due_at, ..delivery(number, endpoint) };
         planned(&*self.store, number, vec![new]).await;
         self.deliverer.bell.ring();
+    }
+
+    /// The same for an event of `room`, whose deliveries go in order.
+    async fn owe_in_room(&self, number: u32, endpoint: &str, room: &str) {
+        let new_event = NewEvent { lane: Some(room.to_owned()), ..event(number) };
+        self.store.append(new_event).await.unwrap();
+        let lane = Some(crate::store::lane(None, "prod", room));
+        let new = NewDelivery { lane, due_at: START, ..delivery(number, endpoint) };
+        let claim = claim_event(&*self.store).await;
+        self.store.record_plans(START, vec![plan(&claim, vec![new])]).await.unwrap();
+        self.deliverer.bell.ring();
+    }
+
+    async fn attempts(&self, number: u32) -> Vec<AttemptRecord> {
+        self.store.attempts(delivery(number, "").id).await.unwrap()
     }
 
     async fn delivery(&self, number: u32) -> StoredDelivery {
@@ -189,7 +241,7 @@ impl Stage {
 
     /// Until what is recorded has given its place back.
     async fn settled(&self) {
-        self.until("idle", || self.deliverer.in_flight.load(Ordering::SeqCst) == 0).await;
+        self.until("idle", || self.deliverer.in_flight.requests.load(Ordering::SeqCst) == 0).await;
     }
 
     async fn until(&self, what: &str, come: impl Fn() -> bool) {

@@ -40,6 +40,8 @@ pub enum Answer {
     Slow,
     /// The body broke off or was not framed as HTTP demands.
     Broken,
+    /// Over a rate: `source_rate` or `peer_rate`.
+    Limited(&'static str),
     /// Cannot store now. The word for the log: `store`, `full`, `deadline`, `body_room`, `no_keys`,
     /// `no_source`.
     Unavailable(&'static str),
@@ -64,6 +66,7 @@ impl Answer {
             Self::Encoding => "encoding",
             Self::Slow => "slow",
             Self::Broken => "broken",
+            Self::Limited(_) => "limited",
             Self::Unavailable(_) => "unavailable",
         }
     }
@@ -83,7 +86,9 @@ impl Answer {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Path => StatusCode::NOT_FOUND,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Slow | Self::Broken | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Slow | Self::Broken | Self::Limited(_) | Self::Unavailable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -97,6 +102,7 @@ impl Answer {
             Self::Encoding => Some("content_encoding"),
             Self::Slow => Some("body_timeout"),
             Self::Broken => Some("body_incomplete"),
+            Self::Limited(_) => Some("rate_limited"),
             Self::Unavailable(_) => Some("unavailable"),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! One request to one answer.
 
 use super::body::{self, Received};
+use super::rates::Peer;
 use super::{Answer, Ingest, Known, OnUnverified, Source};
 use crate::metrics::{EventLabel, ReasonLabel, kind_label};
 use crate::store::{Appended, Error as StoreError, NewEvent, Quarantined};
@@ -15,7 +16,7 @@ use livekit_webhook_wire::envelope::Envelope;
 use livekit_webhook_wire::verify::{Rejection, Token};
 use std::net::SocketAddr;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// Bytes kept of a body that is over the limit. Its signature can no longer be checked, so it must
 /// not fill the store.
@@ -69,6 +70,9 @@ impl Ingest {
         }
         if !is_identity(request.headers()) {
             return Err(Answer::Encoding);
+        }
+        if !self.peer_rates.allows(Peer::of(peer.ip()), self.clock.now()) {
+            return Err(self.limited("peer_rate", None, peer));
         }
         let values = request.headers().get_all(AUTHORIZATION);
         let values = values.iter().map(hyper::header::HeaderValue::as_bytes);
@@ -146,6 +150,9 @@ impl Ingest {
             // The verifier and the sources are built from one list.
             return Answer::Unavailable("no_source");
         };
+        if !self.source_rates.allows(source.name.clone(), now) {
+            return self.limited("source_rate", Some(source), peer);
+        }
         if received.cut {
             warn!(%peer, source = source.name, "the body is over the limit, LiveKit will not send it again");
             return self
@@ -229,7 +236,8 @@ impl Ingest {
         }
         let reason = rejection.code();
         self.metrics.ingest_refused.get_or_create(&ReasonLabel { reason }).inc();
-        warn!(%peer, reason, "not authentic, quarantined and answered 200");
+        // An alert: this mode is for the hours of a key rotation, and somebody has to look.
+        error!(%peer, reason, detail = %rejection, "not authentic, quarantined and answered 200");
         self.keep(None, reason, received, now, Answer::QuarantinedUnverified).await
     }
 
@@ -238,6 +246,13 @@ impl Ingest {
         self.metrics.ingest_refused.get_or_create(&ReasonLabel { reason }).inc();
         info!(%peer, reason, detail = %rejection, "not authentic");
         Answer::Refused(rejection.public_code())
+    }
+
+    fn limited(&self, reason: &'static str, source: Option<&Source>, peer: SocketAddr) -> Answer {
+        self.metrics.ingest_limited.get_or_create(&ReasonLabel { reason }).inc();
+        let source = source.map(|source| source.name.as_str());
+        info!(%peer, source, reason, "over the rate, answered 503");
+        Answer::Limited(reason)
     }
 
     /// Keeps what cannot become an event, then answers `answer`.
@@ -261,7 +276,10 @@ impl Ingest {
             body,
         };
         match self.store.quarantine(item).await {
-            Ok(()) => answer,
+            Ok(()) => {
+                self.metrics.ingest_quarantined.get_or_create(&ReasonLabel { reason }).inc();
+                answer
+            }
             Err(error) => self.store_failed(&error),
         }
     }

@@ -3,6 +3,7 @@
 
 mod answers;
 mod connections;
+mod rates;
 mod refusals;
 mod trouble;
 
@@ -56,6 +57,8 @@ fn options() -> Options {
         connections_max: 16,
         on_unverified: OnUnverified::Reject,
         quarantine_max: 2,
+        source_rate: None,
+        peer_rate: None,
     }
 }
 

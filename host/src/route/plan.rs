@@ -4,7 +4,7 @@ use super::Router;
 use super::chain::{self, Part, Verdict};
 use crate::plugin::Input;
 use crate::plugin::registry::Plugin;
-use crate::store::{NewDelivery, PlanNext, StoredEvent};
+use crate::store::{NewDelivery, NewEvent, PlanNext, StoredEvent, lane};
 use livekit_webhook_core::delivery::{DeadReason, State};
 use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::subscription::Subscription;
@@ -25,6 +25,8 @@ pub struct Subscriber {
     pub chain: Vec<Arc<Plugin>>,
     /// Wait before the first attempt at its endpoint, in milliseconds.
     pub first_wait_ms: i64,
+    /// Its endpoint wants the events of a room in order.
+    pub is_ordered: bool,
 }
 
 /// All subscriptions, in the order of the configuration.
@@ -90,7 +92,7 @@ impl Router {
             match verdict {
                 Verdict::Deliver(parts) => {
                     for (number, part) in parts.into_iter().enumerate() {
-                        deliveries.push(self.owed(event.id, subscriber, part, number, now));
+                        deliveries.push(self.owed(event, subscriber, part, number, now));
                     }
                 }
                 Verdict::Drop { note } => notes.push(format!("{endpoint}: {note}")),
@@ -105,7 +107,7 @@ impl Router {
                 Verdict::Fail { note } | Verdict::Again { note, .. } => {
                     notes.push(format!("{endpoint}: {note}"));
                     let part = Part { kind: event.kind.clone(), body: None };
-                    let mut dead = self.owed(event.id, subscriber, part, 0, now);
+                    let mut dead = self.owed(event, subscriber, part, 0, now);
                     dead.state = State::Dead(DeadReason::Plugin);
                     dead.note = Some(note);
                     deliveries.push(dead);
@@ -122,7 +124,7 @@ impl Router {
 
     fn owed(
         &self,
-        event: EventId,
+        event: &NewEvent,
         subscriber: &Subscriber,
         part: Part,
         number: usize,
@@ -131,15 +133,21 @@ impl Router {
         NewDelivery {
             id: self.entropy.delivery_id(now),
             endpoint: subscriber.subscription.endpoint().to_string(),
-            webhook_id: webhook_id(event, number),
+            webhook_id: webhook_id(event.id, number),
             kind: part.kind,
             body: part.body,
-            lane: None,
+            lane: lane_of(event, subscriber),
             due_at: now.plus_millis(subscriber.first_wait_ms),
             state: State::Pending,
             note: None,
         }
     }
+}
+
+/// An event that LiveKit gives no ordering key has no lane: it waits for nobody.
+fn lane_of(event: &NewEvent, subscriber: &Subscriber) -> Option<String> {
+    let key = event.lane.as_deref().filter(|_| subscriber.is_ordered)?;
+    Some(lane(None, &event.source, key))
 }
 
 /// Stable over attempts and replays: planning the same event again gives the same ids.

@@ -26,7 +26,8 @@ fn subscriber(endpoint: &str, sources: &[&str], events: &[&str]) -> Subscriber {
     let sources = sources.iter().map(ToString::to_string).collect();
     let events = events.iter().map(|glob| Glob::parse(glob).unwrap()).collect();
     let subscription = Subscription::new(endpoint, sources, events, Vec::new(), Vec::new());
-    Subscriber { subscription: subscription.unwrap(), chain: Vec::new(), first_wait_ms: 0 }
+    let subscription = subscription.unwrap();
+    Subscriber { subscription, chain: Vec::new(), first_wait_ms: 0, is_ordered: false }
 }
 
 fn stage(subscribers: Vec<Subscriber>) -> Stage {

@@ -357,6 +357,16 @@ pub struct Depth {
     pub quarantined: u64,
 }
 
+/// What has waited for the longest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Oldest {
+    /// Since when the delivery that is owed and has been due for the longest is due. `None`: none
+    /// is due.
+    pub due_at: Option<Timestamp>,
+    /// When the oldest dead letter ended. `None`: there is none.
+    pub dead_at: Option<Timestamp>,
+}
+
 /// The lane of an event at an endpoint: its source and LiveKit's ordering key, so that rooms of the
 /// same name in two projects do not wait for each other. A replay has lanes of its own.
 pub fn lane(replay: Option<ReplayId>, source: &str, key: &str) -> String {

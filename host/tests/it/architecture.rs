@@ -14,17 +14,32 @@ const COMMON: [&str; 4] = ["tasks", "metrics", "clock", "crash"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 17] = [
+const EDGES: [(&str, &[&str]); 23] = [
     ("main", &["cli"]),
-    ("cli", &["app", "config", "entropy", "log", "plugin", "store"]),
+    (
+        "cli",
+        &[
+            "app", "config", "entropy", "log", "operate", "plugin", "replay", "store", "transfer",
+            "vault", "view",
+        ],
+    ),
     (
         "app",
-        &["admin", "config", "deliver", "entropy", "ingest", "plugin", "route", "store", "tls"],
+        &[
+            "admin", "config", "deliver", "entropy", "ingest", "plugin", "replay", "retain",
+            "route", "store", "tls", "vault",
+        ],
     ),
-    ("config", &["ingest", "plugin", "tls"]),
+    ("config", &["ingest", "plugin", "store", "tls", "vault"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
-    ("deliver", &["entropy", "store", "tls"]),
+    ("deliver", &["entropy", "store", "tls", "vault"]),
+    ("replay", &["entropy", "store"]),
+    ("retain", &["entropy", "store"]),
+    ("vault", &["entropy", "store"]),
+    ("operate", &["store"]),
+    ("transfer", &["store", "view"]),
+    ("view", &["operate", "replay", "store", "vault"]),
     ("admin", &["store"]),
     ("plugin", &[]),
     ("store", &[]),
@@ -33,8 +48,8 @@ const EDGES: [(&str, &[&str]); 17] = [
     ("log", &[]),
     ("clock", &[]),
     ("entropy", &[]),
-    ("crash", &[]),
     ("tls", &[]),
+    ("crash", &[]),
 ];
 
 /// Crates that mean IO, a clock, dice or async. None may be in the tree of a pure crate.

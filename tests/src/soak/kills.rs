@@ -28,6 +28,9 @@ const POINT_MAX: Duration = Duration::from_secs(1);
 /// Groups of points that a life passes when it is only sent events.
 pub const DRIVEN: [&str; 3] = ["append", "plan", "attempt"];
 
+/// Half of the courses are in order.
+const ORDERED: &str = r#"ordered = "room""#;
+
 /// How a life ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Death {
@@ -124,7 +127,8 @@ async fn events(rig: &mut Rig, at_most: Option<Duration>, dice: &mut Dice) {
 /// What kept it from its end.
 pub async fn course(kept: Kept, kills: usize, seed: u64) -> Result<Verdict> {
     let mut dice = Dice::new(seed);
-    let mut rig = Rig::start(kept, "", &mut dice).await?;
+    let more = if dice.under(2) == 0 { ORDERED } else { "" };
+    let mut rig = Rig::start(kept, more, &mut dice).await?;
     events(&mut rig, None, &mut dice).await;
     rig.kill().await?;
     for _ in 1..kills {

@@ -8,6 +8,7 @@ use super::dice::Dice;
 use super::verdict::{Delivery, Endpoint, Evidence, Request, Verdict, judge};
 use crate::exchange::{API_KEY, BOUND, SECRET, event};
 use crate::gateway::{Gateway, Setup};
+use crate::ledger::Ledger;
 use crate::livekit::{Fate, Report, Sender};
 use crate::receiver::{Answer, Receiver, Seen};
 use anyhow::{Context as _, Result};
@@ -43,6 +44,7 @@ pub struct Rig {
     setup: Setup,
     sender: Sender,
     endpoints: Vec<(&'static str, Receiver)>,
+    is_ordered: bool,
     sent: Vec<String>,
     kills: usize,
 }
@@ -91,7 +93,8 @@ impl Rig {
         let gateway = Gateway::start(&setup, BOUND).await?;
         let sender = Sender::new(&[&gateway.url()], API_KEY, SECRET, FACTOR)?;
         let endpoints = vec![("well", well), ("moody", moody)];
-        Ok(Self { gateway, setup, sender, endpoints, sent: Vec::new(), kills: 0 })
+        let is_ordered = more.contains("ordered");
+        Ok(Self { gateway, setup, sender, endpoints, is_ordered, sent: Vec::new(), kills: 0 })
     }
 
     /// LiveKit has another event.
@@ -163,6 +166,7 @@ impl Rig {
             sent: self.sent.clone(),
             kills: self.kills,
             mistaken: mistaken(&reports),
+            findings: ledger.findings().await?,
             ..Evidence::default()
         };
         for report in reports.iter().filter(|report| is_acknowledged(report)) {
@@ -170,22 +174,31 @@ impl Rig {
         }
         for (name, receiver) in &self.endpoints {
             let requests: Result<_> = receiver.seen().iter().map(request).collect();
-            let mut endpoint = Endpoint {
+            let endpoint = Endpoint {
                 name: (*name).to_owned(),
                 in_flight_max: IN_FLIGHT_MAX,
+                is_ordered: self.is_ordered,
                 requests: requests?,
-                ..Endpoint::default()
+                deliveries: deliveries(&ledger, name).await?,
             };
-            for row in ledger.deliveries(name).await? {
-                let recorded = ledger.attempts(&row).await?.len();
-                let (webhook_id, attempts) = (row.webhook_id, row.attempts as usize);
-                let delivery = Delivery { webhook_id, state: row.state, attempts, recorded };
-                endpoint.deliveries.push(delivery);
-            }
             evidence.endpoints.push(endpoint);
         }
         Ok(judge(&evidence))
     }
+}
+
+/// What the store says of an endpoint.
+///
+/// # Errors
+/// The store's.
+pub async fn deliveries(ledger: &Ledger, endpoint: &str) -> Result<Vec<Delivery>> {
+    let mut deliveries = Vec::new();
+    for row in ledger.deliveries(endpoint).await? {
+        let recorded = ledger.attempts(&row).await?.len();
+        let (webhook_id, attempts) = (row.webhook_id, row.attempts as usize);
+        deliveries.push(Delivery { webhook_id, state: row.state, attempts, recorded });
+    }
+    Ok(deliveries)
 }
 
 fn is_acknowledged(report: &Report) -> bool {
@@ -198,7 +211,11 @@ fn mistaken(reports: &[Report]) -> Vec<String> {
     reports.iter().filter(forgotten).map(|report| format!("{report:?}")).collect()
 }
 
-fn request(seen: &Seen) -> Result<Request> {
+/// What a receiver got, read.
+///
+/// # Errors
+/// When it is no event of LiveKit's, or came without an id.
+pub fn request(seen: &Seen) -> Result<Request> {
     Ok(Request {
         event: member(&seen.body, &["id"])?,
         room: member(&seen.body, &["room", "name"])?,

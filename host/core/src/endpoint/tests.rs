@@ -187,3 +187,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_room_waits_as_long_as_it_was_told() {
+    use crate::delivery::{DeadReason, Next};
+    use crate::time::Timestamp;
+    let again = Next::RetryAt(Timestamp::from_millis(1));
+    let skipping = Order::Room { skip_after: Some(3) };
+    let leaves: Vec<_> = (1..=4).map(|made| skipping.leaves_lane(made, again)).collect();
+    assert_eq!(leaves, [false, false, true, true]);
+    assert!(!skipping.leaves_lane(3, Next::Delivered));
+    assert!(!skipping.leaves_lane(3, Next::Dead(DeadReason::Exhausted)));
+    assert!(!Order::Room { skip_after: None }.leaves_lane(32, again));
+    assert!(!Order::None.leaves_lane(32, again));
+}

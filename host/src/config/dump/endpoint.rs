@@ -1,5 +1,6 @@
 //! `[[endpoint]]` as it could be typed.
 
+use super::traffic::traffic;
 use super::{list, quoted};
 use crate::config::duration::print_ms;
 use crate::config::instant;
@@ -52,7 +53,8 @@ pub fn endpoint(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
     };
     writeln!(out, "client_errors = \"{client_errors}\"")?;
     writeln!(out, "attempt_timeout_ms = {}", endpoint.attempt_timeout_ms())?;
-    writeln!(out, "in_flight_max = {}", endpoint.in_flight_max())
+    writeln!(out, "in_flight_max = {}", endpoint.in_flight_max())?;
+    traffic(out, &endpoint.traffic)
 }
 
 /// A secret with its times.

@@ -53,6 +53,11 @@ pub fn signing(section: &mut Section, context: &Context<'_>) -> Option<Vec<Signi
 /// another.
 fn standard(section: &mut Section, context: &Context<'_>) -> Option<Signing> {
     let mut rotating = section.sections("secrets");
+    let is_given = |key: &&str| section.has(key);
+    let is_stored = ["secrets", "secret_file", "secret_env", "secret"].iter().all(|k| !is_given(k));
+    if rotating.is_empty() && is_stored && context.has_sealing_keys {
+        return Some(Signing::Stored);
+    }
     if !rotating.is_empty() {
         for key in ["secret_file", "secret_env", "secret"] {
             if section.value(key).is_some() {

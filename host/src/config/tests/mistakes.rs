@@ -52,7 +52,7 @@ fn names_types_and_ranges() {
         "\ningest = 1\n[[source]]",
         &["ingest: expected a table, written [ingest], found a whole number"],
     );
-    let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, endpoint, subscription";
+    let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription";
     check("\n[[source]]", "\nservers = 1\n[[source]]", &[unknown]);
     let url = "store.url: expected sqlite: and a path, such as sqlite:livekit-webhook.db";
     check("\n[[source]]", "\n[store]\nurl = \"postgres://h\"\n[[source]]", &[url]);
@@ -106,7 +106,7 @@ fn sources_and_keys() {
         "\n[other]\n",
         &[
             "source: is missing: one [[source]] for each LiveKit project",
-            "other: is not known; known here: ingest, admin, store, deliver, source, plugin, endpoint, subscription",
+            "other: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription",
         ],
     );
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::metrics::AttemptLabel;
-use crate::store::conformance::event;
 use livekit_webhook_core::attempt::{ClientErrors, Outcome};
 use livekit_webhook_core::signature::{Secret, Signed, Signing, StandardSecret};
 
@@ -30,7 +29,7 @@ async fn delivered_at_the_first_attempt() {
     assert_eq!(attempts[0].error, None);
     let label = AttemptLabel { endpoint: "a".to_owned(), result: "2xx" };
     assert_eq!(stage.deliverer.metrics.attempts.get_or_create(&label).get(), 1);
-    assert_eq!(stage.deliverer.in_flight_bytes.load(Ordering::SeqCst), 0);
+    assert_eq!(stage.deliverer.in_flight.bytes.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,33 +77,6 @@ async fn dead_when_nothing_is_left_to_try() {
     let text = stage.deliverer.metrics.text();
     let line = r#"livekit_webhook_deliveries_dead_total{endpoint="last",reason="refused"} 1"#;
     assert!(text.contains(line), "{text}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_endpoint_that_is_gone_gets_one_request_and_no_more() {
-    let mut stage = stage(vec![endpoint("a"), endpoint("b")]);
-    stage.told("a", vec![Act::Status(410)]);
-    stage.owe(1, "a", 0).await;
-    stage.owe(2, "a", 30_000).await;
-    stage.run();
-    stage.until_state(1, State::Dead(DeadReason::Gone)).await;
-    stage.owe(3, "a", 0).await;
-    // What was owed already dies as it falls due, what comes later at once.
-    stage.until_state(3, State::Dead(DeadReason::EndpointDisabled)).await;
-    stage.until_state(2, State::Dead(DeadReason::EndpointDisabled)).await;
-    assert!(stage.clock.now() >= later(30_000));
-    assert_eq!(stage.sent_ms("a").len(), 1);
-    assert_eq!(stage.store.attempts(delivery(2, "a").id).await.unwrap(), []);
-    let note = stage.delivery(2).await.note;
-    assert_eq!(note.as_deref(), Some("the endpoint answered 410 before"));
-    // Others are served, and another process asks again.
-    stage.owe(4, "b", 0).await;
-    stage.until_state(4, State::Delivered).await;
-    stage.stopper.stop();
-    let mut next = stage_over(stage.store.clone(), vec![endpoint("a")], 9);
-    next.run();
-    next.owe(5, "a", 0).await;
-    next.until_state(5, State::Delivered).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,7 +119,7 @@ pub async fn a_step_plans_and_moves_on(store: &dyn Store) {
         updated_at: later(50),
         ..replay(1)
     };
-    assert_eq!(store.replays(9).await.unwrap(), [progress.clone()]);
+    assert_eq!(store.replays(9).await.unwrap(), std::slice::from_ref(&progress));
     let last = ReplayStep {
         from: Some(event(1).id),
         to: Some(event(1).id),

@@ -89,30 +89,32 @@ fn cut(page: Vec<Exported>, place: usize) -> (Vec<Record>, Option<CopyCursor>) {
 /// Rows of one kind after `key`. Those with bodies are read few at a time.
 async fn page(client: &impl GenericClient, kind: Kind, key: &[u8]) -> Result<Vec<Exported>, Fault> {
     let (sql, get): (String, fn(&Row) -> Result<Exported, Fault>) = match kind {
-        Kind::Event => (after_id(rows::EVENT, "e.id", 64), event),
+        Kind::Event => (after_id(rows::EVENT, "e.id", key, 64), event),
         Kind::Lane => return lanes(client, key).await,
-        Kind::Replay => (after_id(replay::REPLAY, "r.id", CLAIM_MAX), replay_row),
+        Kind::Replay => (after_id(replay::REPLAY, "r.id", key, CLAIM_MAX), replay_row),
         Kind::Delivery => {
             let columns = rows::DELIVERY.replace(
                 " FROM deliveries d",
                 ", (SELECT b.bytes FROM bodies b WHERE b.delivery = d.id) FROM deliveries d",
             );
-            (after_id(&columns, "d.id", 64), delivery)
+            (after_id(&columns, "d.id", key, 64), delivery)
         }
         Kind::Attempt => return attempts(client, key).await,
-        Kind::Quarantined => (after_id(rows::QUARANTINED, "q.id", 64), quarantined),
+        Kind::Quarantined => (after_id(rows::QUARANTINED, "q.id", key, 64), quarantined),
         Kind::Health => return healths(client, key).await,
-        Kind::Secret => (after_id(rows::SECRET, "s.id", CLAIM_MAX), secret),
+        Kind::Secret => (after_id(rows::SECRET, "s.id", key, CLAIM_MAX), secret),
     };
     let rows = query(client, &sql, &[&id_of(key)]).await?;
     rows.iter().map(get).collect()
 }
 
-fn after_id(select: &str, column: &str, limit: usize) -> String {
-    format!("{select} WHERE {column} > $1 ORDER BY {column} LIMIT {limit}")
+/// Without a key from the first on, whatever its id.
+fn after_id(select: &str, column: &str, key: &[u8], limit: usize) -> String {
+    let is_after = if key.is_empty() { ">=" } else { ">" };
+    format!("{select} WHERE {column} {is_after} $1 ORDER BY {column} LIMIT {limit}")
 }
 
-/// The id that a key begins with; before all when there is none.
+/// The id that a key begins with; the least when there is none.
 fn id_of(key: &[u8]) -> Id {
     Id(key.get(..16).and_then(|id| id.try_into().ok()).unwrap_or_default())
 }

@@ -250,7 +250,7 @@ pub async fn give_up(
     let free = "coalesce((SELECT c.leased_until FROM claims c WHERE c.delivery = d.id), 0)";
     let sql = format!(
         "SELECT d.id, d.lane FROM deliveries d WHERE {which} AND d.status = 0 AND {free} <= $3 \
-         LIMIT $4"
+         ORDER BY d.id LIMIT $4"
     );
     let found = query(tx, &sql, &[&id, &name, &now.as_millis(), &big(limit)]).await?;
     let ids: Vec<Id> = found.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;

@@ -29,11 +29,14 @@ pub async fn candidates(
     limit: usize,
 ) -> Result<(Vec<Candidate>, Option<EventId>), Fault> {
     let limit = limit.clamp(1, PAGE_MAX);
+    let is_after = if after.is_some() { ">" } else { ">=" };
     let after = after.map_or([0; 16], EventId::to_bytes);
     // One more than is asked for tells whether there is more.
-    let sql = "SELECT e.id, e.source, e.kind, e.room, e.received_at FROM events e \
-         WHERE e.id > $1 ORDER BY e.id LIMIT $2";
-    let mut rows = query(client, sql, &[&Id(after), &big(limit + 1)]).await?;
+    let sql = format!(
+        "SELECT e.id, e.source, e.kind, e.room, e.received_at FROM events e \
+         WHERE e.id {is_after} $1 ORDER BY e.id LIMIT $2"
+    );
+    let mut rows = query(client, &sql, &[&Id(after), &big(limit + 1)]).await?;
     let is_more = rows.len() > limit;
     rows.truncate(limit);
     let mut found = Vec::with_capacity(rows.len());

@@ -3,6 +3,10 @@
 
 use super::*;
 use crate::deliver::connector::DNS_TIMEOUT;
+use crate::deliver::token::TokenTransport;
+use livekit_webhook_core::endpoint::EndpointUrl;
+use livekit_webhook_core::endpoint::auth::{ClientAuth, ClientCredentials};
+use livekit_webhook_core::signature::Secret;
 use std::collections::VecDeque;
 use std::io;
 use std::net::IpAddr;
@@ -151,4 +155,24 @@ async fn no_connection_outlives_the_policy_it_was_judged_by() {
     tokio::time::timeout(SOON, receiver.ended.recv()).await.unwrap();
     fails(transport.send(to(&receiver)).await, ErrorClass::AddressRefused);
     assert_eq!(receiver.accepted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_asked_for_under_the_same_guard() {
+    let receiver = answering(9).await;
+    let port = receiver.address.port();
+    let (transport, names) = under(port, &[&["169.254.169.254"]]);
+    let url = format!("http://receiver.example:{port}/token");
+    let url = EndpointUrl::parse(&url, PlainHttp::Allowed).unwrap();
+    let secret = Secret::new(b"hush".to_vec()).unwrap();
+    let how = ClientAuth::Basic;
+    let credentials = ClientCredentials::new(url, "gateway", secret, None, how).unwrap();
+    let mut request = outgoing(&format!("http://127.0.0.1:{port}/"), SOON);
+    request.credentials = Some(credentials);
+    let failure = TokenTransport::new(transport).send(request).await.unwrap_err();
+    // Not final, as a refused endpoint is: the delivery itself is well.
+    assert_eq!(failure.class, ErrorClass::Auth, "{failure}");
+    assert!(failure.text.contains("169.254.169.254 is in 169.254.0.0/16"), "{failure}");
+    assert_eq!(names.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(receiver.accepted.load(Ordering::SeqCst), 0);
 }

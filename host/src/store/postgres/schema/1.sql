@@ -103,7 +103,8 @@ CREATE TABLE deliveries (
     note TEXT
 ) WITH (fillfactor = 85);
 CREATE INDEX deliveries_event ON deliveries (event);
-CREATE INDEX deliveries_due ON deliveries (endpoint, is_held, due_at, id) WHERE status = 0;
+CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id) WHERE status = 0 AND NOT is_held;
+CREATE INDEX deliveries_owed ON deliveries (endpoint, id) WHERE status = 0;
 CREATE INDEX deliveries_lane ON deliveries (lane, endpoint, sequence, id)
     WHERE status = 0 AND lane IS NOT NULL;
 CREATE INDEX deliveries_batch ON deliveries (batch) WHERE status = 0 AND batch IS NOT NULL;
