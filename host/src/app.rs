@@ -5,7 +5,7 @@
 //! store closed.
 
 use crate::admin::{self, Health};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
@@ -126,7 +126,7 @@ impl App {
     ///
     /// # Errors
     /// The first thing that cannot be had; nothing has been accepted then.
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let listener = bind(config.ingest.listen, "ingest.listen").await?;
         let admin_listener = match config.admin {
             Some(address) => Some(bind(address, "admin.listen").await?),
@@ -136,7 +136,7 @@ impl App {
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
         let transport = Arc::new(transport(&config));
-        let shared = Shared::open(&config)?;
+        let shared = Shared::open(&config, clock)?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let (stop_ingest, ingest_stop) = stop();
@@ -324,14 +324,14 @@ fn places(config: &Config) -> BTreeMap<String, Place> {
 // === impl Shared ===
 
 impl Shared {
-    fn open(config: &Config) -> Result<Self, Error> {
+    fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
         let path = &config.store.path;
         let store = SqliteStore::open(path, &options)
             .map_err(|source| Error::Store { path: path.clone(), source })?;
         Ok(Self {
             store: Arc::new(store),
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
             secrets: Live::default(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on says so by panicking")]
 
+mod acceptance;
 mod addresses;
 mod bad_input;
 mod bench;

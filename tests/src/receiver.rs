@@ -25,6 +25,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
+pub mod hostile;
 pub mod signatures;
 
 /// Longest body it takes, in bytes.
