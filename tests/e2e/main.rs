@@ -13,6 +13,7 @@ mod demo;
 mod doubles;
 mod edge;
 mod hostile;
+mod many_hosts;
 mod plugins;
 mod postgres;
 mod receivers;

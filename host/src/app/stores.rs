@@ -1,17 +1,12 @@
 //! Which adapter a URL means, and how verbs open it: beside the hosts, or alone.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::store::Store;
+use crate::store::postgres::{self, Address, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
+use crate::store::url::{self, Url};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Where a store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Url {
-    /// `sqlite:FILE`
-    Sqlite(PathBuf),
-}
 
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -42,22 +37,57 @@ pub enum Error {
         /// What to do about it.
         source: sqlite::OpenError,
     },
+    /// A database that cannot be reached or used.
+    #[error("cannot open the store {place}")]
+    Postgres {
+        /// As given, without the password.
+        place: String,
+        /// What to do about it.
+        source: postgres::OpenError,
+    },
 }
 
-/// Reads a store's URL.
+/// Reads a store's URL from the command line.
 ///
 /// # Errors
 /// What would be right.
-pub fn parse(text: &str) -> Result<Url, String> {
-    match text.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(Url::Sqlite(PathBuf::from(path))),
-        _ => Err("expected sqlite: and a file, such as sqlite:livekit-webhook.db".to_owned()),
-    }
+pub fn parse(text: &str) -> Result<Url, url::Error> {
+    Url::parse(text, Path::new(""))
 }
 
 /// The store that a configuration names.
 pub fn of(config: &Config) -> Url {
-    Url::Sqlite(config.store.path.clone())
+    config.store.url.clone()
+}
+
+/// Opens the store of a configuration to serve from it.
+///
+/// # Errors
+/// [`Error`].
+pub async fn open(config: &config::Store) -> Result<Arc<dyn Store>, Error> {
+    let window_ms = config.dedupe_window.as_millis();
+    let dedupe_window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
+    match &config.url {
+        Url::Sqlite(path) => {
+            let options = sqlite::Options { dedupe_window_ms };
+            let store = SqliteStore::open(path, &options);
+            Ok(Arc::new(store.map_err(|source| Error::Sqlite { path: path.clone(), source })?))
+        }
+        Url::Postgres(address) => {
+            let connections_max = config.connections_max;
+            let options = postgres::Options { dedupe_window_ms, connections_max };
+            shared(address, &options).await
+        }
+    }
+}
+
+async fn shared(address: &Address, options: &postgres::Options) -> Result<Arc<dyn Store>, Error> {
+    let store = PostgresStore::open(address, options).await;
+    Ok(Arc::new(store.map_err(|source| unusable(address, source))?))
+}
+
+fn unusable(address: &Address, source: postgres::OpenError) -> Error {
+    Error::Postgres { place: address.to_string(), source }
 }
 
 /// Opens a store beside the hosts that serve from it.
@@ -65,10 +95,17 @@ pub fn of(config: &Config) -> Url {
 /// # Errors
 /// [`Error`].
 pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
-    let Url::Sqlite(path) = url;
-    there(path)?;
-    let store = SqliteStore::open_reader(path).map_err(|source| failed(path, source))?;
-    Ok(Arc::new(store))
+    match url {
+        Url::Sqlite(path) => {
+            there(path)?;
+            let store = SqliteStore::open_reader(path);
+            Ok(Arc::new(store.map_err(|source| failed(path, source))?))
+        }
+        Url::Postgres(address) => {
+            let store = PostgresStore::open_reader(address).await;
+            Ok(Arc::new(store.map_err(|source| unusable(address, source))?))
+        }
+    }
 }
 
 /// Opens a store for oneself, makes it when it is not there, and brings it to this binary's schema.
@@ -76,9 +113,13 @@ pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
 /// # Errors
 /// [`Error`].
 pub async fn open_alone(url: &Url) -> Result<Arc<dyn Store>, Error> {
-    let Url::Sqlite(path) = url;
-    let store = SqliteStore::open(path, &sqlite::Options::default());
-    Ok(Arc::new(store.map_err(|source| failed(path, source))?))
+    match url {
+        Url::Sqlite(path) => {
+            let store = SqliteStore::open(path, &sqlite::Options::default());
+            Ok(Arc::new(store.map_err(|source| failed(path, source))?))
+        }
+        Url::Postgres(address) => shared(address, &postgres::Options::default()).await,
+    }
 }
 
 /// The same, for a store that is read and must be there.
@@ -86,8 +127,9 @@ pub async fn open_alone(url: &Url) -> Result<Arc<dyn Store>, Error> {
 /// # Errors
 /// [`Error`].
 pub async fn open_source(url: &Url) -> Result<Arc<dyn Store>, Error> {
-    let Url::Sqlite(path) = url;
-    there(path)?;
+    if let Url::Sqlite(path) = url {
+        there(path)?;
+    }
     open_alone(url).await
 }
 

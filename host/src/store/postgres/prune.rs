@@ -68,9 +68,9 @@ async fn for_space(
          (SELECT p.event FROM plans p WHERE p.is_bare AND p.state <> 0 ORDER BY p.event LIMIT $1) \
          UNION \
          (SELECT o.event FROM (SELECT d.event FROM deliveries d WHERE d.status = 1 \
-           ORDER BY d.updated_at, d.id LIMIT $1) o WHERE NOT EXISTS (SELECT 1 FROM deliveries k \
-           WHERE k.event = o.event AND k.status <> 1) \
-           AND EXISTS (SELECT 1 FROM plans p WHERE p.event = o.event AND p.state <> 0)) \
+           ORDER BY d.updated_at, d.id LIMIT $1) o WHERE (SELECT k.id FROM deliveries k \
+           WHERE k.event = o.event AND k.status <> 1 LIMIT 1) IS NULL \
+           AND (SELECT p.state FROM plans p WHERE p.event = o.event) <> 0) \
          ) c ORDER BY c.event";
     // Looks a little further than it takes, past events that must stay.
     for row in query(tx, sql, &[&(most.saturating_mul(4))]).await? {
@@ -119,7 +119,7 @@ async fn remove_deliveries(
     }
     let events: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let sql = "UPDATE plans p SET is_bare = true WHERE event = ANY ($1) \
-         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = p.event)";
+         AND (SELECT d.id FROM deliveries d WHERE d.event = p.event LIMIT 1) IS NULL";
     query(tx, sql, &[&events]).await?;
     Ok(())
 }
@@ -130,7 +130,8 @@ async fn remove_events(tx: &Transaction<'_>, ids: &[Id], delta: &mut Delta) -> R
         return Ok(0);
     }
     let sql = "DELETE FROM plans p WHERE p.event = ANY ($1) AND p.is_bare AND p.state <> 0 \
-         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = p.event) RETURNING p.event";
+         AND (SELECT d.id FROM deliveries d WHERE d.event = p.event LIMIT 1) IS NULL \
+         RETURNING p.event";
     let rows = query(tx, sql, &[&ids]).await?;
     let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let sql = "DELETE FROM events WHERE id = ANY ($1) RETURNING octet_length(body)";
