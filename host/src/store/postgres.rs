@@ -12,8 +12,8 @@
 //! next call gets a new one, from whichever server of the URL takes writes. Not promised: that
 //! hosts whose clocks differ by more than the margin of a lease never send the same delivery twice.
 //!
-//! The server must be 14 or newer and reached directly or through a pooler in session mode: settings
-//! and prepared statements belong to a connection.
+//! The server is 14 or newer, and reached directly or through a pooler in session mode: settings and
+//! prepared statements belong to a connection.
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
@@ -29,7 +29,6 @@ use livekit_webhook_core::replay::{Candidate, Selection};
 use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 mod append;
 mod claim;
@@ -66,8 +65,6 @@ use hint::Hints;
 use unreleased::Unreleased;
 use writer::{Command, Queue};
 
-/// How long closing waits for what is queued.
-const CLOSE_MAX: Duration = Duration::from_secs(20);
 
 /// A store in a database that others may share.
 pub struct PostgresStore {
@@ -393,7 +390,7 @@ impl Store for PostgresStore {
 
     async fn close(&self) -> Result<(), Error> {
         self.stop();
-        let is_idle = self.tasks.idle(Kind::Worker, CLOSE_MAX).await;
+        let is_idle = self.tasks.idle(Kind::Worker, writer::CLOSE_MAX).await;
         self.shared.connections.close();
         match is_idle {
             true => Ok(()),

@@ -29,8 +29,8 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(30);
 /// set otherwise; who wants more (`remote_apply`) keeps it. A limit that the server enforces stands
 /// behind each of ours. A plan may not depend on bound values or on what the statistics happen to
 /// say: every statement here goes through an index in the order it wants, and a plan that sorts a
-/// backlog instead would be a claim that costs as much as what waits. (For the same reason "is there
-/// none" is written as a subquery that finds one, which is never turned into a join, and a
+/// backlog instead would be a claim that costs as much as what waits. (For the same reason "is
+/// there none" is written as a subquery that finds one, which is never turned into a join, and a
 /// condition that must not choose a partial index has `+ 0`.)
 const SESSION: &str = "\
     SELECT set_config('search_path', 'livekit_webhook', false), \
