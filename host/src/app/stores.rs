@@ -1,4 +1,4 @@
-//! Which adapter a URL means, and how verbs open it: beside the hosts, or alone.
+//! Which adapter a URL means, and how it is opened: to serve, to read, beside the hosts, or alone.
 
 use crate::config::{self, Config};
 use crate::store::Store;
@@ -7,6 +7,9 @@ use crate::store::sqlite::{self, SqliteStore};
 use crate::store::url::{self, Url};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Connections of one verb.
+const CONNECTIONS_MAX: usize = 4;
 
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -75,26 +78,16 @@ pub async fn open(config: &config::Store) -> Result<Arc<dyn Store>, Error> {
         }
         Url::Postgres(address) => {
             let connections_max = config.connections_max;
-            let options = postgres::Options { dedupe_window_ms, connections_max };
-            shared(address, &options).await
+            shared(address, &postgres::Options { dedupe_window_ms, connections_max }).await
         }
     }
 }
 
-async fn shared(address: &Address, options: &postgres::Options) -> Result<Arc<dyn Store>, Error> {
-    let store = PostgresStore::open(address, options).await;
-    Ok(Arc::new(store.map_err(|source| unusable(address, source))?))
-}
-
-fn unusable(address: &Address, source: postgres::OpenError) -> Error {
-    Error::Postgres { place: address.to_string(), source }
-}
-
-/// Opens a store beside the hosts that serve from it.
+/// Opens a store to read from it. Takes no lock, changes nothing.
 ///
 /// # Errors
 /// [`Error`].
-pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
+pub async fn open_to_read(url: &Url) -> Result<Arc<dyn Store>, Error> {
     match url {
         Url::Sqlite(path) => {
             there(path)?;
@@ -108,7 +101,28 @@ pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
     }
 }
 
+/// Opens a store for the small writes of an operator, beside the hosts that serve from it. It must
+/// have this binary's schema.
+///
+/// # Errors
+/// [`Error`].
+pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
+    match url {
+        Url::Sqlite(path) => {
+            there(path)?;
+            let store = SqliteStore::open_beside(path, &sqlite::Options::default());
+            Ok(Arc::new(store.map_err(|source| failed(path, source))?))
+        }
+        Url::Postgres(_) => {
+            // Refuses another schema, which a verb must not change under the hosts.
+            drop(open_to_read(url).await?);
+            open_alone(url).await
+        }
+    }
+}
+
 /// Opens a store for oneself, makes it when it is not there, and brings it to this binary's schema.
+/// Of a database no host is kept out.
 ///
 /// # Errors
 /// [`Error`].
@@ -118,7 +132,11 @@ pub async fn open_alone(url: &Url) -> Result<Arc<dyn Store>, Error> {
             let store = SqliteStore::open(path, &sqlite::Options::default());
             Ok(Arc::new(store.map_err(|source| failed(path, source))?))
         }
-        Url::Postgres(address) => shared(address, &postgres::Options::default()).await,
+        Url::Postgres(address) => {
+            let connections_max = CONNECTIONS_MAX;
+            let options = postgres::Options { connections_max, ..postgres::Options::default() };
+            shared(address, &options).await
+        }
     }
 }
 
@@ -127,10 +145,18 @@ pub async fn open_alone(url: &Url) -> Result<Arc<dyn Store>, Error> {
 /// # Errors
 /// [`Error`].
 pub async fn open_source(url: &Url) -> Result<Arc<dyn Store>, Error> {
-    if let Url::Sqlite(path) = url {
-        there(path)?;
+    match url {
+        Url::Sqlite(path) => {
+            there(path)?;
+            open_alone(url).await
+        }
+        Url::Postgres(_) => open_to_read(url).await,
     }
-    open_alone(url).await
+}
+
+async fn shared(address: &Address, options: &postgres::Options) -> Result<Arc<dyn Store>, Error> {
+    let store = PostgresStore::open(address, options).await;
+    Ok(Arc::new(store.map_err(|source| unusable(address, source))?))
 }
 
 fn there(path: &Path) -> Result<(), Error> {
@@ -143,4 +169,8 @@ fn failed(path: &Path, source: sqlite::OpenError) -> Error {
         sqlite::OpenError::InUse(_) => Error::InUse { path },
         source => Error::Sqlite { path, source },
     }
+}
+
+fn unusable(address: &Address, source: postgres::OpenError) -> Error {
+    Error::Postgres { place: address.to_string(), source }
 }

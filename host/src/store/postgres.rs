@@ -65,7 +65,6 @@ use hint::Hints;
 use unreleased::Unreleased;
 use writer::{Command, Queue};
 
-
 /// A store in a database that others may share.
 pub struct PostgresStore {
     shared: Arc<Shared>,

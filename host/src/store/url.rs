@@ -53,3 +53,6 @@ impl fmt::Display for Url {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
