@@ -17,7 +17,7 @@ const CONNECTIONS_MAX: usize = 4;
 pub enum Error {
     /// Nothing is there.
     #[error(
-        "there is no store {}: check the path; `serve` or `store migrate` makes one",
+        "there is no store sqlite:{}: check the path; `serve` or `store migrate` makes one",
         path.display()
     )]
     Missing {
@@ -26,7 +26,8 @@ pub enum Error {
     },
     /// A host serves from it.
     #[error(
-        "a host serves from {}: stop it first, this needs the store for itself", path.display()
+        "a host serves from sqlite:{}: stop it first, this needs the store for itself",
+        path.display()
     )]
     InUse {
         /// As given.
