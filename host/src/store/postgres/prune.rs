@@ -22,13 +22,10 @@ pub async fn step(
     let before = |keep_ms: i64| now.as_millis().saturating_sub(keep_ms);
     let mut pruned = Pruned::default();
     let mut room = most;
-    for (status, index, keep_ms) in
-        [(1, "delivered", retention.delivered_ms), (2, "dead", retention.dead_ms)]
-    {
-        // Written out, so that the partial index of the same name applies.
+    for (status, keep_ms) in [(1, retention.delivered_ms), (2, retention.dead_ms)] {
+        // Written out, so that the partial indexes apply.
         let sql = format!(
-            "SELECT id FROM deliveries /* deliveries_{index} */ WHERE status = {status} \
-             AND updated_at <= $1 ORDER BY updated_at, id LIMIT $2 FOR UPDATE SKIP LOCKED"
+            "SELECT id FROM deliveries WHERE status = {status} AND updated_at <= $1 ORDER BY updated_at, id LIMIT $2 FOR UPDATE SKIP LOCKED"
         );
         let rows = query(tx, &sql, &[&before(keep_ms), &room]).await?;
         let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
