@@ -12,8 +12,8 @@
 //! next call gets a new one, from whichever server of the URL takes writes. Not promised: that
 //! hosts whose clocks differ by more than the margin of a lease never send the same delivery twice.
 //!
-//! The server is 14 or newer, and reached directly or through a pooler in session mode: settings and
-//! prepared statements belong to a connection.
+//! The server is 14 or newer, and reached directly or through a pooler in session mode: settings
+//! and prepared statements belong to a connection.
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,

@@ -18,7 +18,8 @@ pub enum Url {
 pub enum Error {
     /// Neither of the two.
     #[error(
-        "expected sqlite: and a file, such as sqlite:livekit-webhook.db, or postgres://USER@HOST/DATABASE"
+        "expected sqlite: and a file, such as sqlite:livekit-webhook.db, or \
+         postgres://USER@HOST/DATABASE"
     )]
     Unknown,
     /// A database that cannot be meant.

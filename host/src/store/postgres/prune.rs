@@ -8,7 +8,17 @@ use super::fault::Fault;
 use super::types::{Id, big};
 use crate::store::{Pruned, Retention};
 use deadpool_postgres::Transaction;
+use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
+
+/// An id is made when its event arrives, give or take this, in milliseconds: so what is younger need
+/// not be looked at.
+const ID_SLACK_MS: i64 = 3_600_000;
+
+/// An id that no event has that arrived until `millis`.
+fn id_after(millis: i64) -> Id {
+    Id(EventId::new(millis.saturating_add(ID_SLACK_MS).max(0), 0).to_bytes())
+}
 
 /// Removes what is old enough, then, when there is too much, what is delivered.
 pub async fn step(
@@ -25,7 +35,8 @@ pub async fn step(
     for (status, keep_ms) in [(1, retention.delivered_ms), (2, retention.dead_ms)] {
         // Written out, so that the partial indexes apply.
         let sql = format!(
-            "SELECT id FROM deliveries WHERE status = {status} AND updated_at <= $1 ORDER BY updated_at, id LIMIT $2 FOR UPDATE SKIP LOCKED"
+            "SELECT id FROM deliveries WHERE status = {status} AND updated_at <= $1 \
+             ORDER BY updated_at, id LIMIT $2 FOR UPDATE SKIP LOCKED"
         );
         let rows = query(tx, &sql, &[&before(keep_ms), &room]).await?;
         let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
@@ -34,8 +45,10 @@ pub async fn step(
         remove_deliveries(tx, &ids, status, delta).await?;
     }
     let sql = "SELECT p.event FROM plans p JOIN events e ON e.id = p.event \
-         WHERE p.is_bare AND p.state <> 0 AND e.received_at <= $1 ORDER BY p.event LIMIT $2";
-    let rows = query(tx, sql, &[&before(retention.delivered_ms), &most]).await?;
+         WHERE p.is_bare AND p.state <> 0 AND e.received_at <= $1 AND p.event < $3 \
+         ORDER BY p.event LIMIT $2";
+    let over = before(retention.delivered_ms);
+    let rows = query(tx, sql, &[&over, &most, &id_after(over)]).await?;
     let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     pruned.events += remove_events(tx, &ids, delta).await?;
     pruned.quarantined += quarantined(tx, before(retention.quarantined_ms), most, delta).await?;
@@ -145,8 +158,8 @@ async fn quarantined(
     delta: &mut Delta,
 ) -> Result<u64, Fault> {
     let sql = "DELETE FROM quarantine WHERE id = ANY (ARRAY (SELECT id FROM quarantine \
-         WHERE received_at <= $1 ORDER BY id LIMIT $2)) RETURNING octet_length(body)";
-    let rows = query(tx, sql, &[&before, &most]).await?;
+         WHERE received_at <= $1 AND id < $3 ORDER BY id LIMIT $2)) RETURNING octet_length(body)";
+    let rows = query(tx, sql, &[&before, &most, &id_after(before)]).await?;
     for row in &rows {
         delta.bytes -= i64::from(row.try_get::<_, i32>(0)?) + QUARANTINED_BYTES;
     }
