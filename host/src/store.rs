@@ -19,6 +19,7 @@ mod leases;
 mod replay;
 mod requests;
 mod row;
+mod selection;
 mod upkeep;
 
 pub mod limits;
