@@ -1,5 +1,5 @@
 # Names of commands. `make demo` and `make test` do all the set-up themselves.
-.PHONY: demo run test lint bench guests envoy fuzz clean
+.PHONY: demo run test soak lint bench guests envoy receivers fuzz clean
 
 # Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
 # wasmtime a second time.
@@ -14,9 +14,13 @@ run: set-up ## The same system, left up until Ctrl-C
 	@$(BUILD)
 	@target/debug/demo --stay
 
-test: set-up ## Every test
+test: set-up receivers ## Every test
 	@$(BUILD) --all-targets
 	@$(CARGO) test --workspace --locked
+
+soak: set-up ## Kills, seeds and events by the hundred, until a promise breaks
+	@$(BUILD)
+	@target/debug/soak
 
 lint: ## Format and clippy, warnings as errors
 	@$(CARGO) fmt --all --check
@@ -33,6 +37,9 @@ guests: ## The wasm guests: filter, judge, plugins
 envoy: ## The path of a usable Envoy
 	@tests/setup/envoy
 
+receivers: ## The published receivers that judge our deliveries
+	@tests/setup/receivers >/dev/null
+
 fuzz: ## Bounded fuzzing of the token and the envelope
 	@tests/setup/fuzz
 
@@ -42,3 +49,4 @@ clean:
 .PHONY: set-up
 set-up: guests
 	@tests/setup/envoy >/dev/null
+	@tests/setup/postgres >/dev/null

@@ -5,31 +5,38 @@
 //! store closed.
 
 use crate::admin::{self, Health};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::deliver::connector::Connector;
+use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
+use crate::deliver::token::TokenTransport;
+use crate::deliver::transport::Transport;
 use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
-use crate::ingest::{self, Ingest};
-use crate::metrics::Metrics;
+use crate::ingest::{self, Ingest, Known};
+use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
+use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Hint, Store};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::tls;
+use crate::vault::Live;
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
+
+pub mod stores;
+mod upkeep;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -44,6 +51,9 @@ pub struct App {
     stop_workers: Stopper,
     stop_admin: Stopper,
     store: Arc<dyn Store>,
+    ingest: Arc<Ingest>,
+    /// What a reload does not change, as it was at the start.
+    fixed: String,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -57,6 +67,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     entropy: Arc<Entropy>,
     metrics: Arc<Metrics>,
+    secrets: Live,
 }
 
 /// Why the host did not start.
@@ -103,9 +114,6 @@ pub enum Error {
     /// The plugin engine does not start.
     #[error("cannot start the plugin engine")]
     Engine(#[source] crate::plugin::engine::Error),
-    /// No trusted certificates, or the TLS library refuses its settings.
-    #[error("cannot set up TLS")]
-    Tls(#[source] rustls::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -118,7 +126,7 @@ impl App {
     ///
     /// # Errors
     /// The first thing that cannot be had; nothing has been accepted then.
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let listener = bind(config.ingest.listen, "ingest.listen").await?;
         let admin_listener = match config.admin {
             Some(address) => Some(bind(address, "admin.listen").await?),
@@ -127,18 +135,20 @@ impl App {
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
-        let transport = transport(&config)?;
-        let shared = Shared::open(&config)?;
+        let transport = Arc::new(transport(&config));
+        let shared = Shared::open(&config, clock)?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let (stop_ingest, ingest_stop) = stop();
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
+        let replay_bell = shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
-        let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
-        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        let watch_bell = deliverer.hints.clone();
+        let bells = [route_bell.clone(), deliver_bell.clone(), watch_bell, replay_bell];
+        let hints = upkeep::pass_hints(shared.store.clone(), bells, workers_stop.clone());
         tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
@@ -148,7 +158,7 @@ impl App {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
             tasks.spawn(Kind::Serve, "admin", serve);
         }
-        let serve = ingest::serve(listener, ingest, tasks.clone(), ingest_stop);
+        let serve = ingest::serve(listener, ingest.clone(), tasks.clone(), ingest_stop);
         tasks.spawn(Kind::Serve, "ingest", serve);
         health.set_ready(true);
         Ok(Self {
@@ -158,10 +168,33 @@ impl App {
             stop_workers,
             stop_admin,
             store: shared.store,
+            ingest,
+            fixed: fixed(&config),
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
+    }
+
+    /// Takes the sources and their keys of `config`, for every request that begins from now on. All
+    /// else keeps the value it had at the start, which is told.
+    pub fn reload(&self, config: &Config) {
+        self.ingest.senders.replace(known(config));
+        let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
+        info!(sources = config.sources.len(), keys, "sources reloaded");
+        self.count_reload("done");
+        if fixed(config) != self.fixed {
+            warn!("other settings differ from those in use, they are read at the next start");
+        }
+    }
+
+    /// Counts a configuration that could not be read: the one before goes on.
+    pub fn refuse_reload(&self) {
+        self.count_reload("refused");
+    }
+
+    fn count_reload(&self, result: &'static str) {
+        self.ingest.metrics.config_reloads.get_or_create(&ReloadLabel { result }).inc();
     }
 
     /// Resolves when a part ended that the host cannot go on without.
@@ -195,26 +228,6 @@ impl App {
         self.stop_admin.stop();
         let _ = self.tasks.idle(Kind::Serve, REQUESTS_GRACE).await;
         info!("stopped");
-    }
-}
-
-/// Rings for what other hosts wrote, until `stop`.
-async fn pass_hints(
-    store: Arc<dyn Store>,
-    [route, deliver, watch]: [Bell; 3],
-    mut stop: crate::tasks::Stop,
-) {
-    loop {
-        tokio::select! {
-            hint = store.hint() => match hint {
-                Hint::Events => route.ring(),
-                Hint::Deliveries => {
-                    deliver.ring();
-                    watch.ring();
-                }
-            },
-            () = stop.given() => return,
-        }
     }
 }
 
@@ -275,6 +288,27 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
     Routing::new(subscribers.collect())
 }
 
+/// Keys and sources, from one list.
+fn known(config: &Config) -> Known {
+    let mut ring = KeyRing::new();
+    let mut sources = HashMap::new();
+    for configured in &config.sources {
+        let name = configured.name.clone();
+        let source = ingest::Source { name, events: configured.events.clone() };
+        for key in &configured.keys {
+            // The configuration made the same ring before and noted what it refused.
+            let _ = ring.insert(&key.api_key, key.secret.reveal());
+            sources.insert(key.api_key.clone(), source.clone());
+        }
+    }
+    Known { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
+}
+
+/// Everything that [`App::reload`] does not take, as text without secrets.
+fn fixed(config: &Config) -> String {
+    Config { sources: Vec::new(), ..config.clone() }.dump()
+}
+
 /// The schedule's first wait, or that for a batch to fill.
 fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     let step_ms = endpoint.policy.schedule.steps_ms().first().copied().unwrap_or(0);
@@ -282,7 +316,7 @@ fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
 }
 
-fn places(config: &Config) -> HashMap<String, Place> {
+fn places(config: &Config) -> BTreeMap<String, Place> {
     let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
@@ -290,35 +324,24 @@ fn places(config: &Config) -> HashMap<String, Place> {
 // === impl Shared ===
 
 impl Shared {
-    fn open(config: &Config) -> Result<Self, Error> {
+    fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
         let path = &config.store.path;
         let store = SqliteStore::open(path, &options)
             .map_err(|source| Error::Store { path: path.clone(), source })?;
         Ok(Self {
             store: Arc::new(store),
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
+            secrets: Live::default(),
         })
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
-        let mut ring = KeyRing::new();
-        let mut sources = HashMap::new();
-        for configured in &config.sources {
-            let name = configured.name.clone();
-            let source = ingest::Source { name, events: configured.events.clone() };
-            for key in &configured.keys {
-                // The configuration made the same ring before and noted what it refused.
-                let _ = ring.insert(&key.api_key, key.secret.reveal());
-                sources.insert(key.api_key.clone(), source.clone());
-            }
-        }
         Ingest::new(
             config.ingest.options.clone(),
-            Verifier::new(ring, config.ingest.rules.clone()),
-            sources,
+            known(config),
             self.store.clone(),
             self.clock.clone(),
             self.entropy.clone(),
@@ -340,15 +363,16 @@ impl Shared {
         }
     }
 
-    fn deliverer(&self, config: &Config, transport: HyperTransport, bell: Bell) -> Deliverer {
+    fn deliverer(&self, config: &Config, transport: Arc<dyn Transport>, bell: Bell) -> Deliverer {
         Deliverer {
             endpoints: places(config),
             in_flight_max: config.deliver.in_flight_max,
             store: self.store.clone(),
-            transport: Arc::new(transport),
+            transport,
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
+            secrets: self.secrets.clone(),
             hints: Bell::new(),
             metrics: self.metrics.clone(),
             in_flight: InFlight::default(),
@@ -356,21 +380,11 @@ impl Shared {
     }
 }
 
-fn transport(config: &Config) -> Result<HyperTransport, Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    let found = rustls_native_certs::load_native_certs();
-    let (trusted, ignored) = roots.add_parsable_certificates(found.certs);
+fn transport(config: &Config) -> TokenTransport<HyperTransport> {
     let https = config.endpoints.iter().any(|endpoint| endpoint.url.is_https());
-    if trusted == 0 && https {
-        warn!(ignored, "no trusted certificates on this machine, https endpoints will fail");
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::Tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(HyperTransport::new(Connector::new(Arc::new(config.deliver.policy.clone()), tls)))
+    let roots = tls::machine_roots(https);
+    let policy = config.deliver.policy.clone();
+    TokenTransport::new(HyperTransport::new(policy, Arc::new(SystemResolver), roots))
 }
 
 fn millis(duration: Duration) -> i64 {

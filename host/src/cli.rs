@@ -1,12 +1,25 @@
 //! The command line: one verb a file.
 
+pub mod attempts;
 pub mod check;
 mod credentials;
+pub mod deliveries;
+pub mod endpoint;
+pub mod events;
+mod page;
+mod place;
 pub mod plugin;
+mod print;
+pub mod quarantine;
+pub mod replay;
+pub mod secret;
 pub mod send;
 pub mod serve;
+pub mod store;
 pub mod verify;
 
+use crate::clock::{Clock as _, SystemClock};
+use livekit_webhook_core::time::Timestamp;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -18,7 +31,9 @@ Examples:
   livekit-webhook check --config gateway.toml
   livekit-webhook serve --config gateway.toml
   livekit-webhook send participant_joined --room prod-7 --to http://127.0.0.1:8080/webhook
-  livekit-webhook verify --request captured.http --api-key APIabc --secret-file livekit.secret";
+  livekit-webhook verify --request captured.http --api-key APIabc --secret-file livekit.secret
+  livekit-webhook dead-letters --config gateway.toml --summary
+  livekit-webhook replay --config gateway.toml --endpoint billing --since 09:00 --dry-run";
 
 /// A durable webhook gateway for LiveKit.
 #[derive(clap::Parser)]
@@ -43,6 +58,24 @@ enum Command {
     Send(send::Options),
     /// Explain whether a captured request is authentic, and if not, why
     Verify(verify::Options),
+    /// List events, or show one with its deliveries
+    Events(events::Options),
+    /// List deliveries, or show one with its attempts
+    Deliveries(deliveries::Options),
+    /// List dead letters: deliveries that were given up
+    DeadLetters(deliveries::DeadOptions),
+    /// Show all attempts of a delivery with all that is known of them
+    Attempts(attempts::Options),
+    /// List what was kept though it could not become an event
+    Quarantine(quarantine::Options),
+    /// Send stored events again
+    Replay(Box<replay::Options>),
+    /// See, enable, disable, pause and resume endpoints
+    Endpoint(endpoint::Options),
+    /// Make, list, revoke and reseal signing secrets
+    Secret(secret::Options),
+    /// Migrate, check, vacuum, export and import a store
+    Store(store::Options),
     /// Work on plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -65,7 +98,21 @@ impl Cli {
             Command::Check(options) => check::run(options, out).await,
             Command::Send(options) => send::run(options, out).await,
             Command::Verify(options) => verify::run(options, out).await,
+            Command::Events(options) => events::run(options, out).await,
+            Command::Deliveries(options) => deliveries::run(options, out).await,
+            Command::DeadLetters(options) => deliveries::run_dead(options, out).await,
+            Command::Attempts(options) => attempts::run(options, out).await,
+            Command::Quarantine(options) => quarantine::run(options, out).await,
+            Command::Replay(options) => replay::run(*options, out).await,
+            Command::Endpoint(options) => endpoint::run(options, out).await,
+            Command::Secret(options) => secret::run(options, out).await,
+            Command::Store(options) => store::run(options, out).await,
             Command::Plugin(command) => plugin::run(command, out).await,
         }
     }
+}
+
+/// What time it is for this command.
+fn now() -> Timestamp {
+    SystemClock.now()
 }

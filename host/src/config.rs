@@ -6,9 +6,11 @@
 //! trying things out, and print as `[redacted]`.
 
 mod dump;
-mod duration;
+pub mod duration;
 mod endpoint;
+mod instant;
 mod parse;
+pub mod past;
 mod plugin;
 mod reader;
 mod secret;
@@ -21,6 +23,7 @@ use crate::ingest;
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::OnError;
 use crate::store::Retention;
+use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::endpoint::Endpoint;
@@ -54,6 +57,8 @@ pub struct Config {
     pub subscriptions: Vec<Subscription>,
     /// `[deliver]`
     pub deliver: Deliver,
+    /// `[secrets]`: the keys that seal secrets in the store. Without any, none can be kept there.
+    pub vault: Vault,
 }
 
 /// `[ingest]`

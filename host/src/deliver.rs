@@ -30,6 +30,8 @@ mod place;
 
 pub mod transport;
 
+pub mod token;
+
 pub mod connector;
 pub mod hyper_transport;
 
@@ -38,11 +40,12 @@ use crate::entropy::Entropy;
 use crate::metrics::Metrics;
 use crate::store::{AttemptResult, Due, Store};
 use crate::tasks::{Bell, Kind, Stop, Tasks};
+use crate::vault::Live;
 use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
 use place::Held;
 use request::Request;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -67,7 +70,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(200);
 /// What the stage works with.
 pub struct Deliverer {
     /// By name. What is owed to any other name waits.
-    pub endpoints: HashMap<String, Place>,
+    pub endpoints: BTreeMap<String, Place>,
     /// Requests in flight over all endpoints.
     pub in_flight_max: usize,
     /// Where deliveries are.
@@ -82,6 +85,8 @@ pub struct Deliverer {
     pub bell: Bell,
     /// Wakes the watch: another host may have changed an endpoint's health.
     pub hints: Bell,
+    /// Secrets that are kept in the store. An endpoint that signs with them and has none waits.
+    pub secrets: Live,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// What is under way.

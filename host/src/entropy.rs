@@ -1,6 +1,6 @@
 //! The one place that rolls dice: ids and jitter, from one seed.
 
-use livekit_webhook_core::id::{DeliveryId, EventId};
+use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use livekit_webhook_core::time::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -39,7 +39,28 @@ impl Entropy {
         DeliveryId::new(now.as_millis(), self.rng(|rng| rng.random()))
     }
 
+    /// A new replay id.
+    pub fn replay_id(&self, now: Timestamp) -> ReplayId {
+        ReplayId::new(now.as_millis(), self.rng(|rng| rng.random()))
+    }
+
+    /// A new id of a sealed secret.
+    pub fn secret_id(&self, now: Timestamp) -> SecretId {
+        SecretId::new(now.as_millis(), self.rng(|rng| rng.random()))
+    }
+
     fn rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
         draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Bytes that nobody can guess, straight from the operating system: for secrets and nonces. The
+/// seed of [`Entropy`] is too short for those.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn unguessable<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
 }

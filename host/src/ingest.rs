@@ -14,8 +14,10 @@ pub mod answer;
 mod body;
 mod rates;
 mod receive;
+mod senders;
 
 pub use answer::Answer;
+pub use senders::{Known, Senders};
 
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -27,9 +29,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use livekit_webhook_core::rate::Rate;
 use livekit_webhook_wire::glob::Glob;
-use livekit_webhook_wire::verify::Verifier;
 use rates::{PEERS_MAX, Peer, Rates, SOURCES_MAX};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,10 +97,8 @@ pub struct Options {
 pub struct Ingest {
     /// Limits and choices.
     pub options: Options,
-    /// Over the keys of all sources.
-    pub verifier: Verifier,
-    /// API key to source. A key belongs to one source.
-    pub sources: HashMap<String, Source>,
+    /// Who may send.
+    pub senders: Senders,
     /// Where events go.
     pub store: Arc<dyn Store>,
     /// The time of arrival.
@@ -120,14 +118,9 @@ pub struct Ingest {
 
 impl Ingest {
     /// Puts the parts together.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "called once, by app.rs; a struct would say it all twice"
-    )]
     pub fn new(
         options: Options,
-        verifier: Verifier,
-        sources: HashMap<String, Source>,
+        known: Known,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         entropy: Arc<Entropy>,
@@ -135,12 +128,12 @@ impl Ingest {
         metrics: Arc<Metrics>,
     ) -> Self {
         let body_room = Arc::new(Semaphore::new(body::permits(options.body_bytes_in_flight_max)));
+        let senders = Senders::new(known);
         let source_rates = Rates::new(options.source_rate, SOURCES_MAX);
         let peer_rates = Rates::new(options.peer_rate, PEERS_MAX);
         Self {
             options,
-            verifier,
-            sources,
+            senders,
             store,
             clock,
             entropy,

@@ -12,6 +12,13 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Duration;
 
+/// One label, `result`: what became of a configuration that was read while running.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReloadLabel {
+    /// `done`, `refused`.
+    pub result: &'static str,
+}
+
 /// One label, `answer`: how ingest answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AnswerLabel {
@@ -79,6 +86,20 @@ pub struct DeadLabel {
     pub reason: &'static str,
 }
 
+/// One label, `state`: how a replay ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReplayLabel {
+    /// `done` or `cancelled`.
+    pub state: &'static str,
+}
+
+/// One label, `kind`: what retention removed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PrunedLabel {
+    /// `events`, `deliveries` or `quarantined`.
+    pub kind: &'static str,
+}
+
 /// Labels of a plugin call.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PluginLabel {
@@ -93,6 +114,8 @@ type PerEndpoint = Family<EndpointLabel, Histogram, fn() -> Histogram>;
 /// All metrics of one host.
 pub struct Metrics {
     registry: Registry,
+    /// Configurations read while running.
+    pub config_reloads: Family<ReloadLabel, Counter>,
     /// Requests to ingest, by answer.
     pub ingest_answers: Family<AnswerLabel, Counter>,
     /// Requests that are not authentic, by the exact reason.
@@ -158,6 +181,14 @@ pub struct Metrics {
     pub quarantined: Gauge,
     /// Failed calls of the store.
     pub store_errors: Counter,
+    /// Replays that go on, as this host last saw.
+    pub replays_running: Gauge,
+    /// Replays that this host saw end.
+    pub replays_ended: Family<ReplayLabel, Counter>,
+    /// Rows that retention removed.
+    pub pruned: Family<PrunedLabel, Counter>,
+    /// Endpoints that wait for a secret in the store.
+    pub endpoints_without_secret: Gauge,
 }
 
 // === impl Metrics ===
@@ -173,6 +204,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("livekit_webhook"),
+            config_reloads: Family::default(),
             ingest_answers: Family::default(),
             ingest_refused: Family::default(),
             ingest_limited: Family::default(),
@@ -205,6 +237,10 @@ impl Metrics {
             oldest_dead_letter_seconds: Gauge::default(),
             quarantined: Gauge::default(),
             store_errors: Counter::default(),
+            replays_running: Gauge::default(),
+            replays_ended: Family::default(),
+            pruned: Family::default(),
+            endpoints_without_secret: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -213,6 +249,7 @@ impl Metrics {
     #[rustfmt::skip]
     fn register(&mut self) {
         let r = &mut self.registry;
+        r.register("config_reloads", "Configurations read while running, by result", self.config_reloads.clone());
         r.register("ingest_answers", "Requests to ingest, by answer", self.ingest_answers.clone());
         r.register("ingest_refused", "Requests that are not authentic, by the check that failed", self.ingest_refused.clone());
         r.register("ingest_limited", "Requests to ingest over a rate, by which", self.ingest_limited.clone());
@@ -245,6 +282,10 @@ impl Metrics {
         r.register_with_unit("oldest_dead_letter", "How long ago the oldest dead letter ended, 0 when there is none", Unit::Seconds, self.oldest_dead_letter_seconds.clone());
         r.register("quarantined", "Quarantined bodies in the store", self.quarantined.clone());
         r.register("store_errors", "Failed calls of the store", self.store_errors.clone());
+        r.register("replays_running", "Replays that go on", self.replays_running.clone());
+        r.register("replays_ended", "Replays that this host saw end, by state", self.replays_ended.clone());
+        r.register("pruned", "Rows that retention removed, by kind", self.pruned.clone());
+        r.register("endpoints_without_secret", "Endpoints that wait for a secret in the store", self.endpoints_without_secret.clone());
     }
 
     /// The text form, `application/openmetrics-text; version=1.0.0; charset=utf-8`.

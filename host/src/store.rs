@@ -24,6 +24,7 @@ mod upkeep;
 
 pub mod limits;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 #[cfg(any(test, debug_assertions))]

@@ -1,7 +1,7 @@
 //! Stories of endpoints that lead where a delivery must not go.
 //!
-//! There is no double of a resolver: of names, only `localhost` is used, which every machine
-//! resolves to itself.
+//! The real binary asks the machine's own resolver: of names, only `localhost` is used, which every
+//! machine resolves to itself. Names that lie are the transport's own tests.
 
 use super::delivery::with_source;
 use anyhow::{Result, ensure};
@@ -24,6 +24,8 @@ async fn an_address_that_is_not_allowed_is_refused_before_the_start() -> Result<
         (allow_nothing, "https://localhost/", "the host name localhost is local"),
         (allow_nothing, "https://db.internal/", "the host name db.internal is local"),
         (allow_nothing, "http://billing.example.com/", "plain http is not allowed"),
+        (allow_nothing, "http://billing.example.com/", "[deliver] allow can make an exception"),
+        (allow_nothing, "http://billing.example.com/", "plain_http = true"),
         (allow_nothing, "https://billing.example.com:6379/", "port 6379 is not allowed"),
         (allow_nothing, "https://2130706433/", "write an address as four decimal numbers"),
         (allow_nothing, "https://user:word@billing.example.com/", "no user name"),

@@ -1,10 +1,10 @@
 //! The bench measures what it says; its numbers are nobody's business here.
 
-use livekit_webhook_tests::bench::flow;
 use livekit_webhook_tests::bench::flow::load::Load;
 use livekit_webhook_tests::bench::flow::sink::Sink;
 use livekit_webhook_tests::bench::table::Table;
-use livekit_webhook_tests::bench::{plugin, verify};
+use livekit_webhook_tests::bench::{self, flow};
+use livekit_webhook_tests::bench::{backlog, plugin, verify};
 use livekit_webhook_tests::gateway::Gateway;
 use livekit_webhook_tests::judge::guest;
 use livekit_webhook_tests::receiver::{Answer, Receiver};
@@ -35,8 +35,8 @@ async fn every_row_of_the_short_cases_is_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_counts_every_event_on_its_whole_way() {
     let sink = Sink::start().await.unwrap();
-    let gateway = Gateway::start(&flow::setup(sink.address()), BOUND).await.unwrap();
-    let mut load = Load::new(sink);
+    let gateway = Gateway::start(&flow::setup(sink.address(), 2), BOUND).await.unwrap();
+    let mut load = Load::new(sink, 2);
     for pace in [None, Some(1_000.0)] {
         let measured = load.round(gateway.address(), 100, pace).await.unwrap();
         assert!(measured.delivered_a_s > 0.0, "{measured:?}");
@@ -47,10 +47,32 @@ async fn a_round_counts_every_event_on_its_whole_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_hangs_is_measured_beside_nine() {
+    let mut out = Vec::new();
+    flow::hang::run(1, &mut Table::new(&mut out)).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("p99, one hangs / all well"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_claimed_from_and_delivered() {
+    let mut out = Vec::new();
+    backlog::run_over([100, 3_000], 1, &mut Table::new(&mut out)).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("3000 wait: start to first delivery"), "{text}");
+}
+
+#[test]
+fn a_section_that_is_unknown_is_refused() {
+    assert_eq!(bench::sections(&["flow"]), Some(vec![bench::Section::Flow]));
+    assert_eq!(bench::sections(&["flow", "flaw"]), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_side_that_refuses_is_an_error_not_a_number() {
     let receiver = Receiver::start().await.unwrap();
     receiver.otherwise(Answer::status(503).unwrap());
-    let mut load = Load::new(Sink::start().await.unwrap());
+    let mut load = Load::new(Sink::start().await.unwrap(), 1);
     let error = load.round(receiver.address(), 10, None).await.unwrap_err();
     assert!(error.to_string().contains("503"), "{error:#}");
 }

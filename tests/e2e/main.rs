@@ -2,18 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on says so by panicking")]
 
+mod acceptance;
 mod addresses;
 mod bad_input;
 mod bench;
 mod configuration;
 mod crash;
+mod credentials;
 mod delivery;
 mod demo;
 mod doubles;
 mod edge;
+mod hostile;
+mod operator;
 mod plugins;
+mod postgres;
+mod receivers;
 mod refusals;
+mod reload;
+mod replay;
 mod retries;
+mod secrets;
 mod server;
 mod shutdown;
 mod storage;

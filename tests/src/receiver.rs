@@ -18,11 +18,14 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
 
+pub mod hostile;
 pub mod signatures;
 
 /// Longest body it takes, in bytes.
@@ -72,6 +75,7 @@ pub struct Seen {
 /// The endpoint, on a free port of 127.0.0.1. Dropping it closes the port and every connection.
 pub struct Receiver {
     address: SocketAddr,
+    is_https: bool,
     shared: Arc<Shared>,
     accepting: AbortHandle,
 }
@@ -151,6 +155,19 @@ impl Receiver {
     /// # Errors
     /// When somebody else has it.
     pub async fn start_at(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::start_as(address, None).await
+    }
+
+    /// One that is reached by https.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start_with_tls(tls: TlsAcceptor) -> anyhow::Result<Self> {
+        Self::start_as(SocketAddr::from(([127, 0, 0, 1], 0)), Some(tls)).await
+    }
+
+    async fn start_as(address: SocketAddr, tls: Option<TlsAcceptor>) -> anyhow::Result<Self> {
+        let is_https = tls.is_some();
         let listener = TcpListener::bind(address).await.with_context(|| format!("{address}"))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -162,8 +179,8 @@ impl Receiver {
             closed: tokio::sync::watch::Sender::new(false),
             started: Instant::now(),
         });
-        let accepting = tokio::spawn(accept(listener, shared.clone())).abort_handle();
-        Ok(Self { address, shared, accepting })
+        let accepting = tokio::spawn(accept(listener, tls, shared.clone())).abort_handle();
+        Ok(Self { address, is_https, shared, accepting })
     }
 
     /// Where it listens.
@@ -173,7 +190,8 @@ impl Receiver {
 
     /// Its URL, with a path that begins with `/`.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        let scheme = if self.is_https { "https" } else { "http" };
+        format!("{scheme}://{}{path}", self.address)
     }
 
     /// Adds to the script.
@@ -234,22 +252,34 @@ impl Drop for Receiver {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
     // Ends with the receiver, which aborts it.
     while let Ok((socket, _)) = listener.accept().await {
         shared.connections.fetch_add(1, Ordering::SeqCst);
-        let shared = shared.clone();
+        let (shared, tls) = (shared.clone(), tls.clone());
         tokio::spawn(async move {
-            let mut closed = shared.closed.subscribe();
-            let service = service_fn(|request| shared.answer(request));
-            let builder = hyper::server::conn::http1::Builder::new();
-            let connection = builder.serve_connection(TokioIo::new(socket), service);
-            tokio::select! {
-                // A connection that ends badly is what some scripts are about.
-                _ = connection => {}
-                _ = closed.wait_for(|closed| *closed) => {}
+            match tls {
+                None => serve(socket, shared).await,
+                // Who is not believed is gone.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(socket).await {
+                        serve(stream, shared).await;
+                    }
+                }
             }
         });
+    }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+    let mut closed = shared.closed.subscribe();
+    let service = service_fn(|request| shared.answer(request));
+    let builder = hyper::server::conn::http1::Builder::new();
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        // A connection that ends badly is what some scripts are about.
+        _ = connection => {}
+        _ = closed.wait_for(|closed| *closed) => {}
     }
 }
 

@@ -32,6 +32,9 @@ pub enum ErrorClass {
     Io,
     /// What came back is not HTTP, or its headers are over a limit.
     Protocol,
+    /// What the request needs to show who asks could not be had: no token was given out, or no
+    /// secret signs yet. Nothing was sent to the endpoint.
+    Auth,
     /// Our own fault: the attempt broke down. Whether a request was made is not known.
     Internal,
     /// An address of the endpoint may not be dialled. Final.
@@ -99,13 +102,14 @@ impl Outcome {
 
 impl ErrorClass {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
         Self::Timeout,
         Self::Io,
         Self::Protocol,
+        Self::Auth,
         Self::Internal,
         Self::AddressRefused,
     ];
@@ -119,6 +123,7 @@ impl ErrorClass {
             Self::Timeout => "timeout",
             Self::Io => "io",
             Self::Protocol => "protocol",
+            Self::Auth => "auth",
             Self::Internal => "internal",
             Self::AddressRefused => "address_refused",
         }

@@ -1,4 +1,4 @@
-//! Where deliveries go: an endpoint's name, URL, signatures and limits.
+//! Where deliveries go: an endpoint's name, URL, signatures, credentials and limits.
 //!
 //! The URL is parsed by hand and strictly: what two parsers could read in two ways is refused,
 //! because one of them would be the one that vets the address and the other the one that dials it.
@@ -6,10 +6,17 @@
 
 use crate::retry::Policy;
 use crate::signature::Signing;
+use std::sync::Arc;
 
+pub mod auth;
+mod request;
 mod traffic;
 mod url;
 
+pub use auth::Auth;
+pub use request::{
+    ClientCertificate, ExtraHeader, HEADER_VALUE_BYTES_MAX, HEADERS_MAX, HeaderError, Pem, Tls,
+};
 pub use traffic::{Order, Traffic};
 pub use url::{EndpointUrl, Host, PlainHttp, UrlError};
 
@@ -43,6 +50,9 @@ pub struct Endpoint {
     /// How its deliveries flow.
     pub traffic: Traffic,
     signing: Vec<Signing>,
+    headers: Vec<ExtraHeader>,
+    auth: Option<Auth>,
+    tls: Arc<Tls>,
     attempt_timeout_ms: i64,
     in_flight_max: usize,
 }
@@ -63,6 +73,15 @@ pub enum Error {
     /// Each way of signing sets its own headers, so it can be used once.
     #[error("each way of signing can be given once, at most {SIGNINGS_MAX} in all")]
     Signing,
+    /// More than a request has room for.
+    #[error("at most {HEADERS_MAX} headers can be added, found {0}")]
+    Headers(usize),
+    /// Only one value would arrive.
+    #[error("the header {0} is set twice")]
+    HeaderTwice(String),
+    /// Both would be `Authorization`.
+    #[error("signing = [\"livekit\"] sends its token where auth would send its own: use only one")]
+    AuthTwice,
 }
 
 // === impl Name ===
@@ -103,6 +122,9 @@ impl Endpoint {
             policy: Policy::default(),
             traffic: Traffic::default(),
             signing: Vec::new(),
+            headers: Vec::new(),
+            auth: None,
+            tls: Arc::default(),
             attempt_timeout_ms: ATTEMPT_TIMEOUT_MS_DEFAULT,
             in_flight_max: IN_FLIGHT_DEFAULT,
         }
@@ -142,6 +164,76 @@ impl Endpoint {
         }
         self.signing = signing;
         Ok(self)
+    }
+
+    /// With more headers and a way to authenticate. Call it when the ways of signing are set: they
+    /// have headers of their own.
+    ///
+    /// # Errors
+    /// [`Error::Headers`], [`Error::HeaderTwice`], [`Error::AuthTwice`].
+    pub fn with_request(
+        mut self,
+        headers: Vec<ExtraHeader>,
+        auth: Option<Auth>,
+    ) -> Result<Self, Error> {
+        if headers.len() > HEADERS_MAX {
+            return Err(Error::Headers(headers.len()));
+        }
+        let mut names: Vec<&str> = headers.iter().map(ExtraHeader::name).collect();
+        for way in &self.signing {
+            match way {
+                Signing::Hmac { header, .. } => names.push(header),
+                Signing::Livekit { .. } if auth.is_some() => return Err(Error::AuthTwice),
+                _ => {}
+            }
+        }
+        while let Some(name) = names.pop() {
+            if names.contains(&name) {
+                return Err(Error::HeaderTwice(name.to_owned()));
+            }
+        }
+        self.headers = headers;
+        self.auth = auth;
+        Ok(self)
+    }
+
+    /// Reached with this TLS identity.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Arc::new(tls);
+        self
+    }
+
+    /// Headers that every request carries.
+    pub fn headers(&self) -> &[ExtraHeader] {
+        &self.headers
+    }
+
+    /// How we tell who asks.
+    pub fn auth(&self) -> Option<&Auth> {
+        self.auth.as_ref()
+    }
+
+    /// Whom TLS believes and shows.
+    pub fn tls(&self) -> &Arc<Tls> {
+        &self.tls
+    }
+
+    /// Whether it signs with secrets that are kept in the store.
+    pub fn signs_with_stored(&self) -> bool {
+        self.signing.iter().any(|way| matches!(way, Signing::Stored))
+    }
+
+    /// The same with `standard` in the place of [`Signing::Stored`].
+    #[must_use]
+    pub fn with_stored(&self, standard: &Signing) -> Self {
+        let mut endpoint = self.clone();
+        for way in &mut endpoint.signing {
+            if matches!(way, Signing::Stored) {
+                *way = standard.clone();
+            }
+        }
+        endpoint
     }
 
     /// How its deliveries are signed.

@@ -3,12 +3,15 @@
 //! A replay goes over stored events in order of arrival. For each it looks at what is owed or was
 //! delivered already ([`Fate`]) and plans new deliveries ([`Selection::plan`]) with the same
 //! `webhook-id` and the payload that was planned then. Guarantee: an endpoint that has the event, or
-//! is still owed it, gets nothing unless the operator says so.
+//! is still owed it, gets nothing unless the operator says so. And what died of its plugin is not
+//! sent again: it has no payload, and the event's own bytes are what the plugin was to change.
 
 use crate::delivery::{DeadReason, State};
 use crate::id::{DeliveryId, EventId};
 use crate::time::Timestamp;
 use livekit_webhook_wire::glob::Glob;
+
+pub mod pace;
 
 /// Most ids of one selection.
 pub const IDS_MAX: usize = 1_000;
@@ -95,7 +98,7 @@ pub struct Again {
 pub struct Planned {
     /// To be planned.
     pub again: Vec<Again>,
-    /// Selected, but delivered or owed already.
+    /// Selected, but delivered or owed already, or without a payload.
     pub skipped: usize,
 }
 
@@ -125,6 +128,10 @@ impl Selection {
         for fate in &candidate.deliveries {
             let to = self.to.as_deref().unwrap_or(&fate.endpoint);
             if !self.selects(fate) || done.contains(&(to, &fate.webhook_id)) {
+                continue;
+            }
+            if fate.state == State::Dead(DeadReason::Plugin) {
+                planned.skipped += 1;
                 continue;
             }
             done.push((to, &fate.webhook_id));

@@ -1,47 +1,36 @@
 //! How a receiver can tell that a delivery is ours.
 //!
-//! Three ways, any of them at once: Standard Webhooks v1, LiveKit's own token (so that every
-//! LiveKit SDK receiver works behind us unmodified), and a plain HMAC-SHA256 header. All are
+//! Three ways, any of them at once: Standard Webhooks v1 and v1a, LiveKit's own token (so that
+//! every LiveKit SDK receiver works behind us unmodified), and a plain HMAC-SHA256 header. All are
 //! computed anew for each attempt over the exact bytes that are sent.
 
 use crate::time::Timestamp;
-use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
 
-/// Bytes of a Standard Webhooks secret. Specification, "Signature scheme".
-pub const STANDARD_SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
-/// Most secrets that sign one delivery, for rotation with overlap.
-pub const STANDARD_SECRETS_MAX: usize = 4;
-/// Longest secret of the other two ways, in bytes.
-pub const SECRET_BYTES_MAX: usize = 1_024;
+mod standard;
+
+pub use standard::{SECRETS_MAX, SHARED_BYTES, StandardSecret, StandardSecrets};
+
+/// Longest secret of the other two ways, and longest credential of an endpoint, in bytes.
+pub const SECRET_BYTES_MAX: usize = 4_096;
 /// Longest name of a signature header, in bytes.
 pub const HEADER_NAME_BYTES_MAX: usize = 64;
 
-/// Secrets are given with and without padding.
-const WHSEC: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// A secret of 1 to 1,024 bytes. `Debug` does not print it.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret of 1 to 4,096 bytes. `Debug` does not print it.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Vec<u8>);
-
-/// A Standard Webhooks secret of 24 to 64 bytes. `Debug` does not print it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StandardSecret(Vec<u8>);
 
 /// One way of signing. Made by the functions that check it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signing {
-    /// Standard Webhooks v1, one signature per secret, newest first. [`Signing::standard`].
-    Standard(Vec<StandardSecret>),
+    /// Standard Webhooks, one signature per live secret, newest first. [`Signing::standard`].
+    Standard(StandardSecrets),
+    /// The same with secrets that are not configured but kept in the store: whoever sends puts
+    /// [`Signing::Standard`] in its place.
+    Stored,
     /// LiveKit's token under the endpoint's own key. [`Signing::livekit`].
     Livekit {
         /// The `iss` claim.
@@ -83,11 +72,30 @@ pub struct Header {
 #[non_exhaustive]
 pub enum Error {
     /// Not the form of the specification.
-    #[error("expected `whsec_` and the base64 of 24 to 64 bytes")]
+    #[error(
+        "expected `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an Ed25519 private key"
+    )]
     StandardSecret,
+    /// The half of a key pair that cannot sign.
+    #[error("a `whpk_` is the public key, which receivers verify with: give the `whsk_` here")]
+    PublicKey,
     /// None, or more than can be live at once.
-    #[error("expected 1 to {STANDARD_SECRETS_MAX} secrets, found {0}")]
+    #[error("expected 1 to {SECRETS_MAX} secrets, found {0}")]
     Secrets(usize),
+    /// A window of nothing.
+    #[error("the secret expires before it begins")]
+    Window,
+    /// A day would come on which nothing could be signed.
+    #[error(
+        "one secret must sign where another expires: leave out `expires` of the newest, or let another begin by then"
+    )]
+    Gap,
+    /// Nothing can be signed.
+    #[error("no secret of the endpoint is live: run `livekit-webhook secret rotate`")]
+    NoSecret,
+    /// Nothing can be signed yet.
+    #[error("no secret of the endpoint has begun to sign: see `begins` of its secrets")]
+    NotBegun,
     /// Empty or too long.
     #[error("a secret has 1 to {SECRET_BYTES_MAX} bytes, this one has {0}")]
     SecretBytes(usize),
@@ -112,6 +120,11 @@ impl Secret {
             count => Err(Error::SecretBytes(count)),
         }
     }
+
+    /// The bytes, for the one who signs or authenticates.
+    pub fn reveal(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -120,53 +133,16 @@ impl fmt::Debug for Secret {
     }
 }
 
-// === impl StandardSecret ===
-
-impl StandardSecret {
-    /// Reads `whsec_…`.
-    ///
-    /// # Errors
-    /// [`Error::StandardSecret`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        let digits = text.strip_prefix("whsec_").ok_or(Error::StandardSecret)?;
-        let bytes = WHSEC.decode(digits).map_err(|_| Error::StandardSecret)?;
-        if STANDARD_SECRET_BYTES.contains(&bytes.len()) {
-            Ok(Self(bytes))
-        } else {
-            Err(Error::StandardSecret)
-        }
-    }
-
-    /// A new secret from 32 random bytes.
-    pub fn generate(random: [u8; 32]) -> Self {
-        Self(random.into())
-    }
-
-    /// `whsec_…`, to show it to the operator once.
-    pub fn reveal(&self) -> String {
-        format!("whsec_{}", STANDARD.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for StandardSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 // === impl Signing ===
 
 impl Signing {
-    /// Standard Webhooks v1. Several secrets, newest first, sign side by side while one replaces
+    /// Standard Webhooks. Several secrets, newest first, sign side by side while one replaces
     /// another.
     ///
     /// # Errors
-    /// [`Error::Secrets`].
+    /// As [`StandardSecrets::new`].
     pub fn standard(secrets: Vec<StandardSecret>) -> Result<Self, Error> {
-        match secrets.len() {
-            1..=STANDARD_SECRETS_MAX => Ok(Self::Standard(secrets)),
-            count => Err(Error::Secrets(count)),
-        }
+        StandardSecrets::new(secrets).map(Self::Standard)
     }
 
     /// LiveKit mode.
@@ -186,25 +162,8 @@ impl Signing {
     /// # Errors
     /// [`Error::Header`] when `header` cannot be a header, or is one that a delivery sets itself.
     pub fn hmac(header: &str, secret: Secret) -> Result<Self, Error> {
-        const SET_OTHERWISE: [&str; 9] = [
-            "authorization",
-            "connection",
-            "content-length",
-            "content-type",
-            "expect",
-            "host",
-            "te",
-            "transfer-encoding",
-            "upgrade",
-        ];
         let header = header.to_ascii_lowercase();
-        let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-        if header.is_empty()
-            || header.len() > HEADER_NAME_BYTES_MAX
-            || !header.bytes().all(fits)
-            || header.starts_with("webhook-")
-            || SET_OTHERWISE.contains(&header.as_str())
-        {
+        if !is_free_header(&header) {
             return Err(Error::Header);
         }
         Ok(Self::Hmac { header, secret })
@@ -213,7 +172,7 @@ impl Signing {
     /// The word of the configuration.
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Standard(_) => "standard",
+            Self::Standard(_) | Self::Stored => "standard",
             Self::Livekit { .. } => "livekit",
             Self::Hmac { .. } => "hmac",
         }
@@ -221,9 +180,13 @@ impl Signing {
 
     /// The headers of one attempt. `webhook-id` and `webhook-timestamp` come with
     /// [`Signing::Standard`] only: without a signature over them they prove nothing.
-    pub fn headers(&self, signed: &Signed<'_>) -> Vec<Header> {
-        match self {
-            Self::Standard(secrets) => standard_headers(secrets, signed),
+    ///
+    /// # Errors
+    /// [`Error::NotBegun`] when no secret is live, [`Error::NoSecret`] for [`Signing::Stored`].
+    pub fn headers(&self, signed: &Signed<'_>) -> Result<Vec<Header>, Error> {
+        Ok(match self {
+            Self::Standard(secrets) => secrets.headers(signed)?,
+            Self::Stored => return Err(Error::NoSecret),
             Self::Livekit { api_key, secret } => {
                 let now_s = signed.now.as_secs();
                 let authorization = livekit_webhook_wire::sign::authorization;
@@ -235,32 +198,48 @@ impl Signing {
                 let hex = digest.iter().map(|byte| format!("{byte:02x}")).collect();
                 vec![header(name, hex)]
             }
-        }
+        })
     }
 
     /// The content type this way asks for. LiveKit's receivers check theirs.
     pub fn content_type(&self) -> Option<&'static str> {
         match self {
             Self::Livekit { .. } => Some("application/webhook+json"),
-            Self::Standard(_) | Self::Hmac { .. } => None,
+            Self::Standard(_) | Self::Stored | Self::Hmac { .. } => None,
         }
     }
 }
 
-fn standard_headers(secrets: &[StandardSecret], signed: &Signed<'_>) -> Vec<Header> {
-    let id = signed.webhook_id;
-    let timestamp = signed.now.as_secs().to_string();
-    let prefix = format!("{id}.{timestamp}.");
-    let signatures: Vec<String> = secrets
-        .iter()
-        .map(|secret| hmac_sha256(&secret.0, &[prefix.as_bytes(), signed.body]))
-        .map(|digest| format!("v1,{}", STANDARD.encode(digest)))
-        .collect();
-    vec![
-        header("webhook-id", id.to_owned()),
-        header("webhook-timestamp", timestamp),
-        header("webhook-signature", signatures.join(" ")),
-    ]
+/// Whether `name`, in lower case, is a header that nothing else of a delivery sets: the
+/// transport's own, what describes the body, who asks, and everything of Standard Webhooks and of
+/// trace contexts.
+pub fn is_free_header(name: &str) -> bool {
+    const SET_OTHERWISE: [&str; 19] = [
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "traceparent",
+        "tracestate",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    ];
+    let fits = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    (1..=HEADER_NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(fits)
+        && !name.starts_with("webhook-")
+        && !SET_OTHERWISE.contains(&name)
 }
 
 fn header(name: &str, value: String) -> Header {

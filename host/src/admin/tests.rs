@@ -3,7 +3,7 @@
 use super::*;
 use crate::metrics::{
     AnswerLabel, AttemptLabel, BreakerLabel, DeadLabel, DisabledLabel, EndpointLabel, EventLabel,
-    PluginLabel, ReasonLabel,
+    PluginLabel, PrunedLabel, ReasonLabel, ReplayLabel,
 };
 use crate::store::conformance::{delivery, event, planned};
 use crate::store::memory::MemoryStore;
@@ -91,6 +91,8 @@ fn touch_all(metrics: &Metrics) {
     metrics.attempts.get_or_create(&label).inc();
     let label = DeadLabel { endpoint: "we\"ird\\\n".to_owned(), reason: "gone" };
     metrics.dead.get_or_create(&label).inc();
+    metrics.replays_ended.get_or_create(&ReplayLabel { state: "done" }).inc();
+    metrics.pruned.get_or_create(&PrunedLabel { kind: "events" }).inc();
 }
 
 #[tokio::test]

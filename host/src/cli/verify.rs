@@ -15,10 +15,10 @@ use std::process::ExitCode;
 
 use crate::cli::credentials::{Credentials, KeyPair};
 use crate::clock::{Clock as _, SystemClock};
+use crate::config::past;
 
 pub mod capture;
 pub mod cause;
-pub mod instant;
 pub mod report;
 #[cfg(test)]
 mod tests;
@@ -69,7 +69,7 @@ pub struct Options {
     #[arg(long, env = "LIVEKIT_KEYS", hide = true, hide_env_values = true, value_name = "KEYS")]
     pub livekit_keys: Option<String>,
     /// Judge at this time instead of now: unix seconds or 2026-11-23T12:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = instant::parse)]
+    #[arg(long, value_name = "TIME", value_parser = past::parse_seconds)]
     pub now: Option<i64>,
     /// Print one JSON object (vectors: one a line)
     #[arg(long)]

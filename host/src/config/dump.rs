@@ -1,17 +1,16 @@
 //! Prints the effective values in the form in which they could be typed.
 
 use super::duration::print_ms;
-use super::{Config, Endpoint, Plugin, Source};
+use super::{Config, Plugin, Source};
 use crate::ingest::OnUnverified;
 use crate::plugin::registry::OnError;
-use livekit_webhook_core::attempt::ClientErrors;
-use livekit_webhook_core::endpoint::{Order, Traffic};
-use livekit_webhook_core::rate::Rate;
-use livekit_webhook_core::signature::Signing;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use serde_json::Value;
 use std::fmt::Write;
+
+mod endpoint;
+mod traffic;
 
 /// See [`Config::dump`].
 pub fn dump(config: &Config) -> String {
@@ -38,8 +37,8 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "connections_max = {}", options.connections_max)?;
     writeln!(out, "on_unverified = \"{on_unverified}\"")?;
     writeln!(out, "quarantine_max = {}", options.quarantine_max)?;
-    rate(out, "rate_per_second", "burst", options.source_rate)?;
-    rate(out, "peer_rate_per_second", "peer_burst", options.peer_rate)?;
+    traffic::rate(out, "rate_per_second", "burst", options.source_rate)?;
+    traffic::rate(out, "peer_rate_per_second", "peer_burst", options.peer_rate)?;
     writeln!(out, "leeway_s = {}", ingest.rules.leeway_s)?;
     writeln!(out, "token_age_max_s = {}", ingest.rules.token_age_max_s)?;
     writeln!(out, "accept_bearer_prefix = {}", ingest.rules.accept_bearer_prefix)?;
@@ -62,9 +61,15 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "allow = {}", list(&allow))?;
     writeln!(out, "plain_http = {}", config.deliver.plain_http)?;
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
+    let keys: Vec<String> = config.vault.keys().iter().map(|key| key.id().to_owned()).collect();
+    if !keys.is_empty() {
+        let key = |id: &String| format!("{{ id = {}, secret = \"[redacted]\" }}", quoted(id));
+        let keys: Vec<String> = keys.iter().map(key).collect();
+        writeln!(out, "\n[secrets]\nkeys = [{}]", keys.join(", "))?;
+    }
     config.sources.iter().try_for_each(|one| source(out, one))?;
     config.plugins.iter().try_for_each(|one| plugin(out, one))?;
-    config.endpoints.iter().try_for_each(|one| endpoint(out, one))?;
+    config.endpoints.iter().try_for_each(|one| endpoint::endpoint(out, one))?;
     config.subscriptions.iter().try_for_each(|one| subscription(out, one))
 }
 
@@ -98,69 +103,6 @@ fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
     let limits: Vec<String> =
         limits.map(|(row, value)| format!("{} = {value}", row.name)).collect();
     writeln!(out, "limits = {{ {} }}", limits.join(", "))
-}
-
-fn endpoint(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
-    writeln!(out, "\n[[endpoint]]\nname = \"{}\"", endpoint.name)?;
-    writeln!(out, "url = \"{}\"", endpoint.url)?;
-    let ways: Vec<&str> = endpoint.signing().iter().map(Signing::as_str).collect();
-    writeln!(out, "signing = {}", list(&ways))?;
-    for way in endpoint.signing() {
-        match way {
-            Signing::Standard(secrets) => {
-                let secrets = vec!["{ secret = \"[redacted]\" }"; secrets.len()];
-                writeln!(out, "secrets = [{}]", secrets.join(", "))?;
-            }
-            Signing::Livekit { api_key, .. } => {
-                let api_key = quoted(api_key);
-                writeln!(out, "livekit = {{ api_key = {api_key}, secret = \"[redacted]\" }}")?;
-            }
-            Signing::Hmac { header, .. } => {
-                let header = quoted(header);
-                writeln!(out, "hmac = {{ header = {header}, secret = \"[redacted]\" }}")?;
-            }
-            _ => {}
-        }
-    }
-    let steps = endpoint.policy.schedule.steps_ms();
-    let steps: Vec<String> = steps.iter().map(|millis| print_ms(*millis)).collect();
-    writeln!(out, "retry = {}", list(&steps))?;
-    if let Some(max_age_ms) = endpoint.policy.schedule.max_age_ms() {
-        writeln!(out, "max_age = \"{}\"", print_ms(max_age_ms))?;
-    }
-    let client_errors = match endpoint.policy.client_errors {
-        ClientErrors::Retry => "retry",
-        ClientErrors::Final => "final",
-    };
-    writeln!(out, "client_errors = \"{client_errors}\"")?;
-    writeln!(out, "attempt_timeout_ms = {}", endpoint.attempt_timeout_ms())?;
-    writeln!(out, "in_flight_max = {}", endpoint.in_flight_max())?;
-    traffic(out, &endpoint.traffic)
-}
-
-fn traffic(out: &mut String, traffic: &Traffic) -> std::fmt::Result {
-    match traffic.order {
-        Order::None => {}
-        Order::Room { skip_after } => {
-            writeln!(out, "ordered = \"room\"")?;
-            if let Some(skip_after) = skip_after {
-                writeln!(out, "skip_after = {skip_after}")?;
-            }
-        }
-        Order::Batch(batching) => {
-            let (events, wait) = (batching.events_max(), print_ms(batching.wait_ms()));
-            writeln!(out, "batch = {{ events_max = {events}, wait = \"{wait}\" }}")?;
-        }
-    }
-    rate(out, "rate_per_second", "burst", traffic.rate)?;
-    writeln!(out, "breaker = {}", traffic.health.breaker)?;
-    writeln!(out, "auto_disable = {}", traffic.health.auto_disable)
-}
-
-fn rate(out: &mut String, per_second: &str, burst: &str, rate: Option<Rate>) -> std::fmt::Result {
-    let Some(rate) = rate else { return Ok(()) };
-    writeln!(out, "{per_second} = {}", rate.per_second())?;
-    writeln!(out, "{burst} = {}", rate.burst())
 }
 
 fn subscription(out: &mut String, subscription: &Subscription) -> std::fmt::Result {

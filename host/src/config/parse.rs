@@ -52,7 +52,9 @@ pub fn parse_table(
     let deliver = deliver(root.section("deliver"));
     let sources = sources(&mut root, folder, environment);
     let plugins = plugins(&mut root, folder);
-    let context = Context { folder, environment, policy: &deliver.policy };
+    let vault = secret::vault(root.section("secrets"), folder, environment);
+    let has_sealing_keys = !vault.keys().is_empty();
+    let context = Context { folder, environment, policy: &deliver.policy, has_sealing_keys };
     let endpoints = endpoints(&mut root, &context);
     let subscriptions = subscriptions(&mut root, &endpoints, &plugins, &sources);
     root.finish();
@@ -63,7 +65,7 @@ pub fn parse_table(
     let endpoints = endpoints.into_iter().filter_map(|named| named.found).collect();
     let plugins = plugins.into_iter().filter_map(|named| named.found).collect();
     let sources = sources.into_iter().filter_map(|named| named.found).collect();
-    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver })
+    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver, vault })
 }
 
 /// A section with a name that others refer to, even when something else in it is wrong.

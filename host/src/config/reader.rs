@@ -78,11 +78,6 @@ impl Section {
         self.members.remove(key)
     }
 
-    /// Whether there is such a member.
-    pub fn has(&self, key: &str) -> bool {
-        self.members.contains_key(key)
-    }
-
     /// A number, whole or not; `None` when it is not there.
     pub fn number(&mut self, key: &'static str) -> Option<f64> {
         match self.value(key)? {
@@ -213,7 +208,13 @@ impl Section {
         }
     }
 
-    fn child(&self, path: String, members: Table) -> Section {
+    /// Whether member `key` is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.members.contains_key(key)
+    }
+
+    /// A table that was taken out as a value, under the full key that problems name it by.
+    pub fn child(&self, path: String, members: Table) -> Section {
         Section { path, members, known: Vec::new(), problems: self.problems.clone() }
     }
 

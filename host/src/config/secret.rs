@@ -1,6 +1,9 @@
 //! Secrets and where they come from. The one place that reads the environment.
 
 use super::reader::Section;
+use crate::vault::{KEY_BYTES, KEYS_MAX, SealingKey, Vault};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
@@ -83,6 +86,35 @@ pub fn take(section: &mut Section, folder: &Path, environment: &Environment) -> 
         Err(text) => section.problem(key, text),
     }
     None
+}
+
+/// `[secrets] keys`: the first seals, all open.
+pub fn vault(mut section: Section, folder: &Path, environment: &Environment) -> Vault {
+    let mut keys: Vec<SealingKey> = Vec::new();
+    let sections = section.sections("keys");
+    if sections.len() > KEYS_MAX {
+        section.problem("keys", format_args!("at most {KEYS_MAX} are allowed"));
+    }
+    for mut one in sections {
+        let id = one.required_string("id", "k1");
+        let bytes = take(&mut one, folder, environment);
+        if let (Some(id), Some(bytes)) = (id, bytes) {
+            let text = bytes.reveal().trim_ascii();
+            // What is not base64 has a wrong length, too.
+            let bytes = STANDARD.decode(text).unwrap_or_default();
+            match SealingKey::new(&id, &bytes) {
+                Ok(_) if keys.iter().any(|key| key.id() == id) => {
+                    one.problem("id", format_args!("{id:?} stands twice"));
+                }
+                Ok(key) => keys.push(key),
+                Err(error) if bytes.len() == KEY_BYTES => one.problem("id", error),
+                Err(error) => one.problem("secret", error),
+            }
+        }
+        one.finish();
+    }
+    section.finish();
+    Vault::new(keys)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -2,6 +2,9 @@
 
 mod mistakes;
 mod properties;
+mod requests;
+mod sealing;
+mod traffic;
 
 use super::*;
 
@@ -35,6 +38,11 @@ fn folder() -> tempfile::TempDir {
     ] {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
+    let made = rcgen::generate_simple_self_signed(vec!["client.example".to_owned()]).unwrap();
+    for name in ["ca.pem", "client.pem"] {
+        std::fs::write(folder.path().join(name), made.cert.pem()).unwrap();
+    }
+    std::fs::write(folder.path().join("client.key"), made.signing_key.serialize_pem()).unwrap();
     folder
 }
 
@@ -54,13 +62,17 @@ fn the_sample_is_read_whole_and_printed_so_that_it_can_be_read_again() {
     let dump = config.dump();
     let path = folder.path().display().to_string();
     assert_eq!(dump.replace(&path, "FOLDER"), SAMPLE_DUMP);
-    for secret in ["hush", "from a", "whsec_"] {
+    for secret in ["hush", "from a", "whsec_", "whsk_", "PRIVATE"] {
         assert!(!dump.contains(secret), "{secret} is in {dump}");
         assert!(!format!("{config:?}").contains(secret), "{secret}");
     }
-    // With secrets again, it is a configuration, and the same one.
+    // With secrets again, it is a configuration, and the same one, but for the public key, which
+    // belonged to another secret.
     let again = parse(&dump.replace("[redacted]", SECRET), folder.path()).unwrap();
-    assert_eq!(again.dump(), dump);
+    let public = |line: &&str| !line.starts_with("# for its receivers: whpk_");
+    let expect: Vec<&str> = dump.lines().filter(public).collect();
+    assert_eq!(again.dump().lines().collect::<Vec<_>>(), expect);
+    assert_eq!(dump.lines().count(), expect.len() + 1);
 }
 
 #[test]

@@ -1,64 +1,96 @@
-//! One attempt: sign, send, classify.
+//! One attempt: sign, send, classify. What follows is decided by `host/core`.
 
-use super::transport::{Answered, Failure, Outgoing};
+use super::transport::{Answered, Failure};
 use super::{Deliverer, Place};
 use crate::metrics::{AttemptLabel, EndpointLabel};
-use crate::store::{AttemptRecord, DueDelivery, Timings};
+use crate::store::{AttemptRecord, DueDelivery};
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{HeaderMap, Uri};
-use livekit_webhook_core::attempt::{ErrorClass, Outcome};
-use livekit_webhook_core::retry::hint;
-use livekit_webhook_core::signature::{Signed, Signing};
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use livekit_webhook_core::attempt::{ClientErrors, Outcome};
+use livekit_webhook_core::retry::{Policy, hint};
 use livekit_webhook_core::time::Timestamp;
+use outgoing::{Subject, outgoing};
+use std::borrow::Cow;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What every delivery says of itself.
-const AGENT: &str = concat!("livekit-webhook/", env!("CARGO_PKG_VERSION"));
-/// Specification "Standard Webhooks", "Webhook headers"; sent with every kind of signature, so that
-/// any receiver can drop repeats.
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-/// Counted from 1.
-const WEBHOOK_ATTEMPT: HeaderName = HeaderName::from_static("webhook-attempt");
+mod lines;
+mod outgoing;
+mod trace;
+
+/// What an attempt came to.
+pub(super) struct Tried<'p> {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The same for the log.
+    pub record: AttemptRecord,
+    /// By which its delivery goes on.
+    pub policy: Cow<'p, Policy>,
+}
+
+/// What became of a request, or of the wish to make one.
+struct Sent {
+    /// One `name: value` a line, secrets redacted.
+    request_headers: String,
+    came: Result<Answered, Failure>,
+}
 
 impl Deliverer {
     /// Makes one attempt: signs, sends and says what came of it.
-    pub(super) async fn attempt(
-        &self,
-        place: &Place,
-        due: &DueDelivery,
-    ) -> (Outcome, AttemptRecord) {
+    pub(super) async fn attempt<'p>(&self, place: &'p Place, due: &DueDelivery) -> Tried<'p> {
         let (number, began_at, began) =
             (due.delivery.attempts + 1, self.clock.now(), Instant::now());
-        let sent = match outgoing(place, due, number, began_at) {
-            Ok(outgoing) => self.transport.send(outgoing).await,
-            Err(failure) => Err(failure),
-        };
+        let sent = self.send(place, due, number, began_at).await;
         let took = began.elapsed();
+        let policy = policy(&place.endpoint.policy, &sent);
         let (outcome, mut record) = self.judge(sent, number, began_at);
         record.duration_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         self.measure(place, &outcome, took);
-        (outcome, record)
+        Tried { outcome, record, policy }
     }
 
-    fn judge(
-        &self,
-        sent: Result<Answered, Failure>,
-        number: u32,
-        started_at: Timestamp,
-    ) -> (Outcome, AttemptRecord) {
-        let (outcome, address, response_start, error) = match sent {
+    async fn send(&self, place: &Place, due: &DueDelivery, number: u32, now: Timestamp) -> Sent {
+        let delivery = &due.delivery;
+        let subject = Subject {
+            webhook_id: delivery.webhook_id.clone(),
+            number,
+            event: delivery.event,
+            delivery: delivery.id,
+            sequence: delivery.sequence,
+            replay: delivery.replay,
+            body: due.body.clone(),
+        };
+        match outgoing(&self.secrets.signed(&place.endpoint, now), &subject, now) {
+            Ok(outgoing) => {
+                let mut headers = Cow::Borrowed(&outgoing.headers);
+                if outgoing.credentials.is_some() {
+                    // Its value is shown by nobody, and not known here.
+                    headers.to_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer"));
+                }
+                let request_headers = lines::lines(&headers);
+                Sent { request_headers, came: self.transport.send(outgoing).await }
+            }
+            Err(failure) => Sent { request_headers: String::new(), came: Err(failure) },
+        }
+    }
+
+    fn judge(&self, sent: Sent, number: u32, started_at: Timestamp) -> (Outcome, AttemptRecord) {
+        let (outcome, way, headers, response_start, error) = match sent.came {
             Ok(answered) => {
                 let status = answered.status;
                 let hint = answered.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
                 let retry_after_ms = hint.and_then(|hint| hint::parse(hint, self.clock.now()));
-                let address = answered.address.map(|address| address.to_string());
-                let error = (!(200..300).contains(&status)).then(|| format!("status {status}"));
-                (Outcome::Answered { status, retry_after_ms }, address, answered.body_start, error)
+                let outcome = Outcome::Answered { status, retry_after_ms };
+                let refused =
+                    if answered.token_dropped { ", the token is not used again" } else { "" };
+                let error =
+                    (!(200..300).contains(&status)).then(|| format!("status {status}{refused}"));
+                (outcome, answered.way, answered.headers, answered.body_start, error)
             }
             Err(failure) => {
-                (Outcome::Failed(failure.class), None, Bytes::new(), Some(failure.text))
+                let outcome = Outcome::Failed(failure.class);
+                (outcome, *failure.way, HeaderMap::new(), Bytes::new(), Some(failure.text))
             }
         };
         let record = AttemptRecord {
@@ -66,11 +98,11 @@ impl Deliverer {
             started_at,
             duration_ms: 0,
             outcome: outcome.clone(),
-            timings: Timings::default(),
+            timings: way.timings,
+            address: way.address.map(|address| address.to_string()),
             host: None,
-            request_headers: String::new(),
-            response_headers: String::new(),
-            address,
+            request_headers: sent.request_headers,
+            response_headers: lines::lines(&headers),
             response_start,
             error,
         };
@@ -87,39 +119,15 @@ impl Deliverer {
     }
 }
 
-/// The request of one attempt. A part that cannot be a header or a URL is a refusal, and final.
-fn outgoing(
-    place: &Place,
-    due: &DueDelivery,
-    number: u32,
-    now: Timestamp,
-) -> Result<Outgoing, Failure> {
-    let endpoint = &place.endpoint;
-    let unusable = |what: &str| Failure {
-        class: ErrorClass::AddressRefused,
-        text: format!("{what} cannot be sent"),
-    };
-    let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let livekit = endpoint.signing().iter().any(|way| matches!(way, Signing::Livekit { .. }));
-    let content_type = if livekit { "application/webhook+json" } else { "application/json" };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let webhook_id = &due.delivery.webhook_id;
-    let id = HeaderValue::from_str(webhook_id).map_err(|_| unusable("webhook-id"))?;
-    headers.insert(WEBHOOK_ID, id);
-    headers.insert(WEBHOOK_ATTEMPT, HeaderValue::from(number));
-    let signed = Signed { webhook_id, now, body: &due.body };
-    for way in endpoint.signing() {
-        for header in way.headers(&signed) {
-            let name = HeaderName::try_from(header.name).map_err(|_| unusable("a signature"))?;
-            let value = HeaderValue::try_from(header.value).map_err(|_| unusable("a signature"))?;
-            headers.insert(name, value);
+/// A 401 to a token that is not used again says nothing of the delivery, so it is not final,
+/// whatever the endpoint's policy makes of other answers of its kind.
+fn policy<'p>(policy: &'p Policy, sent: &Sent) -> Cow<'p, Policy> {
+    match &sent.came {
+        Ok(answered) if answered.token_dropped => {
+            Cow::Owned(Policy { client_errors: ClientErrors::Retry, ..policy.clone() })
         }
+        _ => Cow::Borrowed(policy),
     }
-    let url = endpoint.url.to_string().parse::<Uri>().map_err(|_| unusable("the URL"))?;
-    let millis = u64::try_from(endpoint.attempt_timeout_ms()).unwrap_or_default();
-    let timeout = Duration::from_millis(millis);
-    Ok(Outgoing { url, headers, body: due.body.clone(), timeout })
 }
 
 fn result_label(outcome: &Outcome) -> &'static str {

@@ -4,13 +4,12 @@
 //! judged, and look at the peer's address after connecting. This is the authority; the check when
 //! the configuration is read only fails earlier.
 
+use dial::Dial;
 use hyper::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
-use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
 use livekit_webhook_core::address_policy::{ADDRESSES_MAX, AddressPolicy, Refusal};
 use livekit_webhook_core::attempt::ErrorClass;
 use livekit_webhook_core::endpoint::{EndpointUrl, Host, UrlError};
+use resolver::Resolver;
 use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::io;
@@ -19,9 +18,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use stream::{Metered, Stream};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+
+pub mod dial;
+pub mod resolver;
+mod stream;
 
 /// Deadline of name resolution.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -76,18 +80,8 @@ pub enum Refused {
 #[derive(Clone)]
 pub struct Connector {
     policy: Arc<AddressPolicy>,
+    resolver: Arc<dyn Resolver>,
     tls: TlsConnector,
-}
-
-/// A connection to a vetted peer.
-pub struct Stream {
-    io: Io,
-    h2: bool,
-}
-
-enum Io {
-    Plain(TokioIo<TcpStream>),
-    Tls(Box<TokioIo<TlsStream<TcpStream>>>),
 }
 
 // === impl Refused ===
@@ -107,49 +101,84 @@ impl Refused {
 // === impl Connector ===
 
 impl Connector {
-    /// Dials what `policy` allows; TLS by `tls`, HTTP/2 where the endpoint offers it.
-    pub fn new(policy: Arc<AddressPolicy>, mut tls: rustls::ClientConfig) -> Self {
+    /// Dials what `policy` allows of what `resolver` says; TLS by `tls`, HTTP/2 where the endpoint
+    /// offers it.
+    pub fn new(
+        policy: Arc<AddressPolicy>,
+        resolver: Arc<dyn Resolver>,
+        mut tls: rustls::ClientConfig,
+    ) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { policy, tls: TlsConnector::from(Arc::new(tls)) }
+        Self { policy, resolver, tls: TlsConnector::from(Arc::new(tls)) }
     }
 
-    async fn connect(self, url: Uri) -> Result<Stream, Refused> {
+    async fn connect(self, url: Uri, dial: Arc<Dial>) -> Result<Stream, Refused> {
         let plain_http = self.policy.plain_http();
         let url = EndpointUrl::parse(&url.to_string(), plain_http).map_err(Refused::Url)?;
-        let addresses = self.vetted(&url).await?;
-        tokio::time::timeout(CONNECT_TIMEOUT, self.open(&url, &addresses))
+        let addresses = self.vetted(&url, &dial).await?;
+        tokio::time::timeout(CONNECT_TIMEOUT, self.open(&url, &addresses, &dial))
             .await
             .unwrap_or(Err(Refused::Slow))
     }
 
     /// All addresses of the URL's host, each allowed.
-    async fn vetted(&self, url: &EndpointUrl) -> Result<Vec<IpAddr>, Refused> {
+    async fn vetted(&self, url: &EndpointUrl, dial: &Dial) -> Result<Vec<IpAddr>, Refused> {
         self.policy.judge_url(url).map_err(Refused::Address)?;
         let addresses = match url.host() {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => resolve(name, url.port()).await?,
+            Host::Name(name) => {
+                let began = Instant::now();
+                let resolved = self.resolve(name).await;
+                dial.resolved(began.elapsed());
+                resolved?
+            }
         };
-        self.policy.judge_all(url, &addresses).map_err(Refused::Address)?;
-        Ok(addresses)
+        match self.policy.judge_all(url, &addresses) {
+            Ok(()) => Ok(addresses),
+            Err(refusal) => {
+                let is_bad = |&address: &IpAddr| self.policy.judge_all(url, &[address]).is_err();
+                if let Some(address) = addresses.into_iter().find(is_bad) {
+                    dial.trying(SocketAddr::new(address, url.port()));
+                }
+                Err(Refused::Address(refusal))
+            }
+        }
     }
 
-    async fn open(&self, url: &EndpointUrl, addresses: &[IpAddr]) -> Result<Stream, Refused> {
-        let tcp = self.dial(url, addresses, CONNECT_TIMEOUT).await?;
+    async fn resolve(&self, host: &str) -> Result<Vec<IpAddr>, Refused> {
+        let found = tokio::time::timeout(DNS_TIMEOUT, self.resolver.resolve(host))
+            .await
+            .map_err(|_| Refused::DnsSlow { host: host.to_owned() })?
+            .map_err(|source| Refused::Dns { host: host.to_owned(), source })?;
+        // One more than allowed is enough for the policy to say "too many".
+        Ok(found.into_iter().take(ADDRESSES_MAX + 1).collect())
+    }
+
+    async fn open(
+        &self,
+        url: &EndpointUrl,
+        addresses: &[IpAddr],
+        dial: &Arc<Dial>,
+    ) -> Result<Stream, Refused> {
+        let began = Instant::now();
+        let tcp = self.dial(url, addresses, CONNECT_TIMEOUT, dial).await?;
+        dial.connected(began.elapsed());
+        let tcp = Metered::new(tcp, dial.clone());
         if !url.is_https() {
-            return Ok(Stream { io: Io::Plain(TokioIo::new(tcp)), h2: false });
+            return Ok(Stream::plain(tcp));
         }
         let host = url.host().to_string();
         let name = match url.host() {
             Host::Address(address) => Ok(ServerName::from(*address)),
             Host::Name(name) => ServerName::try_from(name.clone()).map_err(io::Error::other),
         };
+        let began = Instant::now();
         let shaken = match name {
             Ok(name) => self.tls.connect(name, tcp).await,
             Err(error) => Err(error),
         };
-        let stream = shaken.map_err(|source| Refused::Tls { host, source })?;
-        let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        Ok(Stream { io: Io::Tls(Box::new(TokioIo::new(stream))), h2 })
+        dial.shaken(began.elapsed());
+        shaken.map(Stream::tls).map_err(|source| Refused::Tls { host, source })
     }
 
     /// The first address that takes a connection. Each but the last has half of the time that is
@@ -160,6 +189,7 @@ impl Connector {
         url: &EndpointUrl,
         addresses: &[IpAddr],
         limit: Duration,
+        dial: &Dial,
     ) -> Result<TcpStream, Refused> {
         let mut last = Refused::Address(Refusal::NoAddress);
         let mut left = limit;
@@ -167,6 +197,7 @@ impl Connector {
             let address = SocketAddr::new(*address, url.port());
             let share = if index + 1 == addresses.len() { left } else { left / 2 };
             left -= share;
+            dial.trying(address);
             let Ok(connected) = tokio::time::timeout(share, TcpStream::connect(address)).await
             else {
                 last = Refused::Slow;
@@ -191,15 +222,6 @@ impl Connector {
     }
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<IpAddr>, Refused> {
-    let found = tokio::time::timeout(DNS_TIMEOUT, tokio::net::lookup_host((host, port)))
-        .await
-        .map_err(|_| Refused::DnsSlow { host: host.to_owned() })?
-        .map_err(|source| Refused::Dns { host: host.to_owned(), source })?;
-    // One more than allowed is enough for the policy to say "too many".
-    Ok(found.take(ADDRESSES_MAX + 1).map(|address| address.ip()).collect())
-}
-
 impl tower_service::Service<Uri> for Connector {
     type Response = Stream;
     type Error = Refused;
@@ -210,59 +232,8 @@ impl tower_service::Service<Uri> for Connector {
     }
 
     fn call(&mut self, url: Uri) -> Self::Future {
-        Box::pin(self.clone().connect(url))
-    }
-}
-
-// === impl Stream ===
-
-impl Connection for Stream {
-    fn connected(&self) -> Connected {
-        let connected = match &self.io {
-            Io::Plain(tcp) => tcp.inner().connected(),
-            Io::Tls(tls) => tls.inner().get_ref().0.connected(),
-        };
-        if self.h2 { connected.negotiated_h2() } else { connected }
-    }
-}
-
-impl Read for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_read(cx, buffer),
-            Io::Tls(io) => Pin::new(io.as_mut()).poll_read(cx, buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_write(cx, bytes),
-            Io::Tls(io) => Pin::new(io.as_mut()).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_flush(cx),
-            Io::Tls(io) => Pin::new(io.as_mut()).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().io {
-            Io::Plain(io) => Pin::new(io).poll_shutdown(cx),
-            Io::Tls(io) => Pin::new(io.as_mut()).poll_shutdown(cx),
-        }
+        // Within the request's own task: hyper's client calls it from there.
+        Box::pin(self.clone().connect(url, Dial::current()))
     }
 }
 

@@ -1,20 +1,41 @@
 //! [`Transport`] by hyper: HTTP/1.1 and HTTP/2, shared connections, vetted addresses.
+//!
+//! Connections are pooled, one pool for each TLS identity: a connection that showed one endpoint's
+//! certificate, or believed its private roots, is never used for another. When the address policy
+//! changes, all pools are left behind, so that no connection outlives the policy it was judged by.
+//!
+//! A request that found a pooled connection closed before a byte of it was written goes out again
+//! at once, on another connection; on a fresh connection it never does. After its first byte it is
+//! never repeated here: that is the next attempt's.
 
-use super::connector::{Connector, Refused};
+use super::connector::Connector;
+use super::connector::Refused;
+use super::connector::dial::{ALLOWANCE_BYTES, Dial, millis};
+use super::connector::resolver::Resolver;
 use super::transport::{
     Answered, Failure, Outgoing, RESPONSE_BYTES_KEPT, RESPONSE_BYTES_MAX, RESPONSE_HEAD_BYTES_MAX,
-    RESPONSE_HEADERS_MAX, Transport,
+    RESPONSE_HEADERS_MAX, Transport, Way,
 };
+use crate::store::Timings;
+use crate::tls;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::http::Extensions;
 use hyper::{Method, Request};
-use hyper_util::client::legacy::connect::HttpInfo;
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::attempt::ErrorClass;
+use livekit_webhook_core::endpoint::Tls;
+use rustls::RootCertStore;
+use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -22,63 +43,125 @@ use tokio::time::Instant;
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Idle connections kept for one endpoint.
 const POOL_IDLE_MAX: usize = 32;
+/// Most TLS identities with a pool at once; a new one past it leaves all pools behind. As many as
+/// there can be endpoints.
+const POOLS_MAX: usize = 1_000;
 
 /// How often an HTTP/2 connection with requests on it is asked whether it lives, and how long it
 /// may take to say so. Without it, a peer that vanished would be sent every attempt until the
 /// kernel gives the connection up.
 const H2_PING: Duration = Duration::from_secs(5);
+/// Bytes of an HTTP/2 answer that may come before we read: no more than we would read.
+const H2_STREAM_WINDOW_BYTES: u32 = RESPONSE_BYTES_MAX as u32;
+/// The same over all answers of one connection.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// One client for all endpoints: connections are reused, and every new one goes through the address
-/// policy.
+type Pool = Client<Connector, Full<Bytes>>;
+
+/// All endpoints' connections; every new one goes through the address policy.
 pub struct HyperTransport {
-    client: Client<Connector, Full<Bytes>>,
+    resolver: Arc<dyn Resolver>,
+    roots: RootCertStore,
+    pools: Mutex<Pools>,
+}
+
+struct Pools {
+    policy: Arc<AddressPolicy>,
+    by_tls: HashMap<Arc<Tls>, Pool>,
+}
+
+/// What a request can tell of its connection, however it ends.
+struct Trace {
+    began: Instant,
+    /// Opened for this request, if it came to that.
+    own: Arc<Dial>,
+    captured: CaptureConnection,
+    /// When the request had its connection.
+    ready: Option<Instant>,
 }
 
 // === impl HyperTransport ===
 
 impl HyperTransport {
-    /// Over `connector`.
-    pub fn new(connector: Connector) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_MAX)
-            .http1_max_headers(RESPONSE_HEADERS_MAX)
-            .http1_max_buf_size(RESPONSE_HEAD_BYTES_MAX)
-            .http2_max_header_list_size(RESPONSE_HEAD_BYTES_MAX as u32)
-            .http2_keep_alive_interval(H2_PING)
-            .http2_keep_alive_timeout(H2_PING)
-            .build(connector);
-        Self { client }
+    /// Dials what `policy` allows of what `resolver` says, and believes `roots` where an endpoint
+    /// names none of its own.
+    pub fn new(policy: AddressPolicy, resolver: Arc<dyn Resolver>, roots: RootCertStore) -> Self {
+        let pools = Pools { policy: Arc::new(policy), by_tls: HashMap::new() };
+        Self { resolver, roots, pools: Mutex::new(pools) }
     }
+
+    /// From now on this policy holds. Requests under way are finished; no other request uses their
+    /// connections.
+    pub fn replace_policy(&self, policy: AddressPolicy) {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        *pools = Pools { policy: Arc::new(policy), by_tls: HashMap::new() };
+    }
+
+    fn pool(&self, tls: &Arc<Tls>) -> Result<Pool, tls::Error> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.by_tls.get(tls) {
+            return Ok(pool.clone());
+        }
+        let client = tls::client(&self.roots, tls)?;
+        let connector = Connector::new(pools.policy.clone(), self.resolver.clone(), client);
+        let pool = pool(connector);
+        if pools.by_tls.len() >= POOLS_MAX {
+            pools.by_tls.clear();
+        }
+        pools.by_tls.insert(tls.clone(), pool.clone());
+        Ok(pool)
+    }
+}
+
+fn pool(connector: Connector) -> Pool {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE)
+        .pool_max_idle_per_host(POOL_IDLE_MAX)
+        .http1_max_headers(RESPONSE_HEADERS_MAX)
+        .http1_max_buf_size(RESPONSE_HEAD_BYTES_MAX)
+        .http2_max_header_list_size(RESPONSE_HEAD_BYTES_MAX as u32)
+        .http2_initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+        .http2_initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+        .http2_keep_alive_interval(H2_PING)
+        .http2_keep_alive_timeout(H2_PING)
+        .build(connector)
 }
 
 #[async_trait]
 impl Transport for HyperTransport {
     async fn send(&self, outgoing: Outgoing) -> Result<Answered, Failure> {
-        let deadline = Instant::now() + outgoing.timeout;
+        let began = Instant::now();
+        let deadline = began + outgoing.timeout;
         let timeout_ms = outgoing.timeout.as_millis();
+        let pool = self
+            .pool(&outgoing.tls)
+            .map_err(|error| Failure::new(ErrorClass::Tls, error.to_string()))?;
         let mut request = Request::new(Full::new(outgoing.body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = outgoing.url;
         *request.headers_mut() = outgoing.headers;
-        let response = match tokio::time::timeout_at(deadline, self.client.request(request)).await {
+        let mut trace = Trace::begin(&mut request, began);
+        let own = trace.own.clone();
+        let answer = own.around(trace.follow(pool.request(request)));
+        let response = match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(classify(&error)),
+            Ok(Err(error)) => return Err(trace.failure(&error)),
             Err(_) => {
-                let text = format!("no answer within {timeout_ms} ms");
-                return Err(Failure { class: ErrorClass::Timeout, text });
+                let text = format!("{} within {timeout_ms} ms", trace.missing());
+                let way = Box::new(trace.way(None));
+                return Err(Failure { class: ErrorClass::Timeout, text, way });
             }
         };
-        let address = response.extensions().get::<HttpInfo>().map(HttpInfo::remote_addr);
+        let way = trace.way(Some(Instant::now()));
         let (head, body) = response.into_parts();
         // The status is what counts; a body that does not end in time only ends the reading.
         let mut start = BytesMut::new();
         let _ = tokio::time::timeout_at(deadline, read_start(body, &mut start)).await;
         let body_start = start.freeze();
         let status = head.status.as_u16();
-        Ok(Answered { status, headers: head.headers, body_start, address })
+        Ok(Answered { status, headers: head.headers, body_start, way, token_dropped: false })
     }
 }
 
@@ -96,17 +179,94 @@ async fn read_start(mut body: Incoming, kept: &mut BytesMut) {
     }
 }
 
-fn classify(error: &ClientError) -> Failure {
-    let text = chain(error);
-    if let Some(refused) = find::<Refused>(error) {
-        return Failure { class: refused.class(), text: refused.to_string() };
+// === impl Trace ===
+
+impl Trace {
+    fn begin(request: &mut Request<Full<Bytes>>, began: Instant) -> Self {
+        let captured = capture_connection(request);
+        Self { began, own: Dial::new(), captured, ready: None }
     }
-    let class = match find::<hyper::Error>(error) {
+
+    /// Waits for the answer, and for the connection on the way to it.
+    async fn follow<F: Future>(&mut self, answer: F) -> F::Output {
+        let mut answer = pin!(answer);
+        tokio::select! {
+            biased;
+            answered = &mut answer => return answered,
+            connected = self.captured.wait_for_connection_metadata() => {
+                self.ready = Some(Instant::now());
+                // The connection was made with the allowance of its first request.
+                if let Some(used) = connected.as_ref().and_then(dial_of)
+                    && !Arc::ptr_eq(&used, &self.own)
+                {
+                    used.allow_one_more();
+                }
+            }
+        }
+        answer.await
+    }
+
+    /// The connection that the request used, if it had one.
+    fn used(&self) -> Option<Arc<Dial>> {
+        self.captured.connection_metadata().as_ref().and_then(dial_of)
+    }
+
+    fn way(&self, answered: Option<Instant>) -> Way {
+        let used = self.used();
+        let known = used.as_ref().unwrap_or(&self.own);
+        // What somebody else's connection took once says nothing of this attempt.
+        let own = Arc::ptr_eq(known, &self.own);
+        let parts = if own { known.timings() } else { Timings::default() };
+        let ready = self.ready.unwrap_or(self.began);
+        let first_byte_ms = answered.map(|answered| millis(answered.duration_since(ready)));
+        Way { address: known.address(), timings: Timings { first_byte_ms, ..parts } }
+    }
+
+    /// What did not come.
+    fn missing(&self) -> &'static str {
+        if self.used().is_some() { "no answer" } else { "no connection" }
+    }
+
+    fn failure(&self, error: &ClientError) -> Failure {
+        let (class, text) = if let Some(refused) = find::<Refused>(error) {
+            (refused.class(), refused.to_string())
+        } else if self.used().is_some_and(|used| used.is_exhausted()) {
+            let text = format!("over {ALLOWANCE_BYTES} bytes came for one request");
+            (ErrorClass::Protocol, text)
+        } else {
+            (classify(error), chain(error))
+        };
+        Failure { class, text, way: Box::new(self.way(None)) }
+    }
+}
+
+/// What the connector keeps with each of its connections.
+fn dial_of(connected: &Connected) -> Option<Arc<Dial>> {
+    let mut extras = Extensions::new();
+    connected.get_extras(&mut extras);
+    extras.remove::<Arc<Dial>>()
+}
+
+fn classify(error: &ClientError) -> ErrorClass {
+    // What we refuse of a peer is its breach of the protocol; what it refuses breaks off.
+    if find::<h2::Error>(error).is_some_and(|error| error.is_library()) {
+        return ErrorClass::Protocol;
+    }
+    // In TLS 1.3 a peer says only after the handshake that it does not take our certificate.
+    if causes(error).any(is_tls) {
+        return ErrorClass::Tls;
+    }
+    match find::<hyper::Error>(error) {
         Some(error) if error.is_parse() || error.is_parse_too_large() => ErrorClass::Protocol,
         _ if error.is_connect() => ErrorClass::Connect,
         _ => ErrorClass::Io,
-    };
-    Failure { class, text }
+    }
+}
+
+/// An error of the TLS library, which comes wrapped in one of input and output.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// The first error of type `E` among the causes.

@@ -33,6 +33,9 @@ impl Deliverer {
         let mut places = Vec::with_capacity(self.endpoints.len());
         let mut wants = Vec::with_capacity(self.endpoints.len());
         for place in self.endpoints.values() {
+            if !self.can_sign(place, now) {
+                continue;
+            }
             let (slots_max, opens_at) = slots_max(place, now);
             found.opens_at = earlier(found.opens_at, opens_at);
             let used = place.used();
@@ -52,6 +55,13 @@ impl Deliverer {
         // Without a single free place nobody has a turn.
         found.is_partial &= !found.quotas.is_empty();
         found
+    }
+
+    /// Whether there is a secret, where they are kept in the store; the one that comes rings the
+    /// bell.
+    fn can_sign(&self, place: &Place, now: Timestamp) -> bool {
+        let endpoint = &place.endpoint;
+        !endpoint.signs_with_stored() || self.secrets.has(endpoint.name.as_str(), now)
     }
 
     /// Remembers who took all that he was offered.

@@ -1,5 +1,6 @@
 //! One request: a delivery, or the members of a batch, from their claims to their results.
 
+use super::attempt::Tried;
 use super::place::{Held, Place};
 use super::{Deliverer, Ended, Member};
 use crate::metrics::EndpointLabel;
@@ -97,9 +98,9 @@ impl Deliverer {
                 (due, Some(batch))
             }
         };
-        let (outcome, record) = self.attempt(place, &due).await;
+        let Tried { outcome, record, policy } = self.attempt(place, &due).await;
         let (now, dice) = (self.clock.now(), self.entropy.dice());
-        let next = after_attempt(&place.endpoint.policy, record.number, &outcome, now, dice);
+        let next = after_attempt(&policy, record.number, &outcome, now, dice);
         let verdict = Verdict { outcome, record, now, next, batch };
         let kept = response_bytes_kept(live.len(), &verdict.record);
         for claim in live {

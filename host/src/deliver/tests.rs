@@ -6,15 +6,16 @@ mod health;
 mod lanes;
 mod limits;
 mod outcomes;
+mod requests;
 mod trouble;
 
-use super::transport::{Answered, Failure, Outgoing};
+use super::transport::{Answered, Failure, Outgoing, Way};
 use super::*;
 use crate::store::conformance::{
     START, claim_event, delivery, event, later, plan, planned, stored,
 };
 use crate::store::memory::MemoryStore;
-use crate::store::{AttemptRecord, NewDelivery, NewEvent, StoredDelivery};
+use crate::store::{AttemptRecord, NewDelivery, NewEvent, StoredDelivery, Timings};
 use crate::tasks::{Stopper, stop};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +26,7 @@ use livekit_webhook_core::delivery::{DeadReason, State};
 use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl, Name, PlainHttp};
 use livekit_webhook_core::retry::Schedule;
 use livekit_webhook_core::time::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
@@ -47,6 +48,8 @@ enum Act {
     /// A status and `Retry-After`.
     Later(u16, &'static str),
     Fail(ErrorClass),
+    /// 401, by which the transport drops the token.
+    TokenRefused,
     /// 200, when the gate lets it through.
     Hold,
     /// A status after so many milliseconds.
@@ -91,13 +94,16 @@ impl Transport for Script {
         let id = outgoing.headers["webhook-id"].to_str().unwrap().to_owned();
         self.sent.lock().unwrap().push((self.clock.now(), outgoing));
         let mut headers = HeaderMap::new();
-        let status = match act.unwrap_or(Act::Status(200)) {
+        let act = act.unwrap_or(Act::Status(200));
+        let token_dropped = matches!(act, Act::TokenRefused);
+        let status = match act {
+            Act::TokenRefused => 401,
             Act::Status(status) => status,
             Act::Later(status, wait) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static(wait));
                 status
             }
-            Act::Fail(class) => return Err(Failure { class, text: "as told".to_owned() }),
+            Act::Fail(class) => return Err(Failure::new(class, "as told")),
             Act::Hold => {
                 self.begin(&host);
                 self.gate.acquire().await.unwrap().forget();
@@ -115,7 +121,9 @@ impl Transport for Script {
         self.answered.lock().unwrap().push((id, status));
         let body_start = Bytes::from_static(b"thanks");
         let address = Some("192.0.2.7:443".parse().unwrap());
-        Ok(Answered { status, headers, body_start, address })
+        let timings = Timings { first_byte_ms: Some(7), ..Timings::default() };
+        let way = Way { address, timings };
+        Ok(Answered { status, headers, body_start, way, token_dropped })
     }
 }
 
@@ -171,6 +179,7 @@ fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: 
         entropy: Arc::new(Entropy::seeded(7)),
         bell: Bell::new(),
         hints: Bell::new(),
+        secrets: Live::default(),
         metrics: Arc::new(Metrics::new()),
         in_flight: InFlight::default(),
     });

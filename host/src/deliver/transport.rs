@@ -1,10 +1,14 @@
 //! The port to the outside: one request, one bounded answer.
 
+use crate::store::Timings;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::{HeaderMap, Uri};
 use livekit_webhook_core::attempt::ErrorClass;
+use livekit_webhook_core::endpoint::Tls;
+use livekit_webhook_core::endpoint::auth::ClientCredentials;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most bytes read of a response's body.
@@ -22,12 +26,17 @@ pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub struct Outgoing {
     /// Where to.
     pub url: Uri,
-    /// All headers but those of the transport (`host`, `content-length`).
+    /// All headers but those of the transport (`host`, `content-length`). A value that must not be
+    /// shown is marked as sensitive.
     pub headers: HeaderMap,
     /// To the byte.
     pub body: Bytes,
-    /// One deadline over DNS, connect, TLS, headers and body.
+    /// One deadline over a token, DNS, connect, TLS, headers and body.
     pub timeout: Duration,
+    /// Whom TLS believes and shows.
+    pub tls: Arc<Tls>,
+    /// Where the token comes from that `Authorization` is to carry.
+    pub credentials: Option<ClientCredentials>,
 }
 
 /// What came back.
@@ -39,8 +48,20 @@ pub struct Answered {
     pub headers: HeaderMap,
     /// First bytes of the body, at most [`RESPONSE_BYTES_KEPT`].
     pub body_start: Bytes,
-    /// The address that answered.
+    /// How the request went.
+    pub way: Way,
+    /// The endpoint refused our token, and the next attempt takes a new one: this answer says
+    /// nothing of the delivery.
+    pub token_dropped: bool,
+}
+
+/// What is known of the way of a request, whether an answer came or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// The address dialled last, or that of the connection used again.
     pub address: Option<SocketAddr>,
+    /// Where the time went. What a connection took that was there already counts for nothing.
+    pub timings: Timings,
 }
 
 /// Why nothing came back.
@@ -52,9 +73,12 @@ pub struct Failure {
     /// In words, for the attempt log. No secret is in it: it never quotes a header or a URL's
     /// query.
     pub text: String,
+    /// How far the request came.
+    pub way: Box<Way>,
 }
 
-/// Sends to endpoints. Implementations: hyper over vetted sockets, and the script of the tests.
+/// Sends to endpoints. Implementations: hyper over vetted sockets, tokens fetched on top of it, and
+/// the script of the tests.
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// Sends once. Never follows a redirect, never reads without a bound.
@@ -65,4 +89,13 @@ pub trait Transport: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped, the connection is closed; the endpoint may have seen the request.
     async fn send(&self, outgoing: Outgoing) -> Result<Answered, Failure>;
+}
+
+// === impl Failure ===
+
+impl Failure {
+    /// Before anything was dialled.
+    pub fn new(class: ErrorClass, text: impl Into<String>) -> Self {
+        Self { class, text: text.into(), way: Box::default() }
+    }
 }

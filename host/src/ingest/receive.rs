@@ -2,7 +2,7 @@
 
 use super::body::{self, Received};
 use super::rates::Peer;
-use super::{Answer, Ingest, OnUnverified, Source};
+use super::{Answer, Ingest, Known, OnUnverified, Source};
 use crate::metrics::{EventLabel, ReasonLabel, kind_label};
 use crate::store::{Appended, Error as StoreError, NewEvent, Quarantined};
 use bytes::Bytes;
@@ -45,8 +45,9 @@ impl Ingest {
         peer: SocketAddr,
     ) -> Response<Full<Bytes>> {
         let arrived = Instant::now();
-        let end = match self.head(&request, peer) {
-            Ok(token) => self.body(token, request, peer).await,
+        let known = self.senders.current();
+        let end = match self.head(&known, &request, peer) {
+            Ok(token) => self.body(&known, token, request, peer).await,
             Err(answer) => End { answer, unread: true, arrived },
         };
         self.metrics.answered(end.answer.label(), end.arrived.elapsed());
@@ -57,6 +58,7 @@ impl Ingest {
     /// request that is to be quarantined is its rejection.
     fn head(
         &self,
+        known: &Known,
         request: &Request<Incoming>,
         peer: SocketAddr,
     ) -> Result<Result<Token, Rejection>, Answer> {
@@ -74,7 +76,7 @@ impl Ingest {
         }
         let values = request.headers().get_all(AUTHORIZATION);
         let values = values.iter().map(hyper::header::HeaderValue::as_bytes);
-        match self.verifier.token(values, self.clock.now().as_secs()) {
+        match known.verifier.token(values, self.clock.now().as_secs()) {
             Ok(token) => Ok(Ok(token)),
             Err(Rejection::NoKeys) => Err(Answer::Unavailable("no_keys")),
             Err(rejection) if self.options.on_unverified == OnUnverified::Quarantine => {
@@ -86,6 +88,7 @@ impl Ingest {
 
     async fn body(
         &self,
+        known: &Known,
         token: Result<Token, Rejection>,
         request: Request<Incoming>,
         peer: SocketAddr,
@@ -112,7 +115,7 @@ impl Ingest {
         let (unread, arrived) = (received.cut, Instant::now());
         // A durable write is asked for once and awaited with a deadline; giving up on the answer
         // does not undo it.
-        let judged = self.judge(token, received, peer);
+        let judged = self.judge(known, token, received, peer);
         let answer = tokio::time::timeout(self.options.answer_timeout, judged)
             .await
             .unwrap_or(Answer::Unavailable("deadline"));
@@ -124,6 +127,7 @@ impl Ingest {
 
     async fn judge(
         &self,
+        known: &Known,
         token: Result<Token, Rejection>,
         received: Received,
         peer: SocketAddr,
@@ -142,7 +146,7 @@ impl Ingest {
             Ok(verified) => verified,
             Err(rejection) => return self.unverified(&rejection, received, now, peer).await,
         };
-        let Some(source) = self.sources.get(&token.api_key) else {
+        let Some(source) = known.sources.get(&token.api_key) else {
             // The verifier and the sources are built from one list.
             return Answer::Unavailable("no_source");
         };

@@ -16,7 +16,8 @@ use crate::tasks::{Stopper, stop};
 use livekit_webhook_core::time::Timestamp;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::sign::authorization;
-use livekit_webhook_wire::verify::Rules;
+use livekit_webhook_wire::verify::{Rules, Verifier};
+use std::collections::HashMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const KEY: &str = "APIabc";
@@ -81,8 +82,10 @@ async fn stage_with(options: Options, keys: KeyRing, events: &[&str]) -> Stage {
     let source = Source { name: "prod".to_owned(), events };
     let ingest = Ingest::new(
         options,
-        Verifier::new(keys, Rules::default()),
-        HashMap::from([(KEY.to_owned(), source)]),
+        Known {
+            verifier: Verifier::new(keys, Rules::default()),
+            sources: HashMap::from([(KEY.to_owned(), source)]),
+        },
         store.clone(),
         Arc::new(clock.clone()),
         Arc::new(Entropy::seeded(1)),

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench\n";
+const USAGE: &str = "usage: bench [SECTION...]\n\nSECTION is one of verify, plugin, flow, hang, backlog, memory; all without.\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,11 +15,14 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             let out = &mut std::io::stdout();
             match *arguments {
-                [] => bench::run(out).await.map(|()| true),
-                [flow::FLOOR, sink, file] => {
-                    flow::floor::run(sink.parse()?, Path::new(file), out).await.map(|()| true)
+                [flow::FLOOR, sink, endpoints, file] => {
+                    let (sink, endpoints) = (sink.parse()?, endpoints.parse()?);
+                    flow::floor::run(sink, endpoints, Path::new(file), out).await.map(|()| true)
                 }
-                _ => Ok(false),
+                ref names => match bench::sections(names) {
+                    Some(sections) => bench::run(&sections, out).await.map(|()| true),
+                    None => Ok(false),
+                },
             }
         })
     });

@@ -23,6 +23,7 @@ pub struct Setup {
     deliver: String,
     sections: String,
     database: PathBuf,
+    store_url: Option<String>,
     environment: Vec<(String, String)>,
     is_apart: bool,
 }
@@ -47,6 +48,7 @@ impl Setup {
             deliver: "allow = [\"127.0.0.1:*\"]\n".to_owned(),
             sections: String::new(),
             database: DATABASE.into(),
+            store_url: None,
             environment: Vec::new(),
             is_apart: false,
         }
@@ -89,12 +91,26 @@ impl Setup {
         self
     }
 
+    /// The store at this URL instead of a file, such as `postgres://…`.
+    #[must_use]
+    pub fn store_url(mut self, url: &str) -> Self {
+        self.store_url = Some(url.to_owned());
+        self
+    }
+
     /// A source with one key. `more` is TOML, such as `events = ["room_*"]`.
     #[must_use]
     pub fn source(mut self, name: &str, api_key: &str, secret: &str, more: &str) -> Self {
         let (key, secret) = (quoted(api_key), quoted(secret));
         let keys = format!("keys = [{{ api_key = {key}, secret = {secret} }}]");
         self.section("source", "name", name, &format!("{keys}\n{more}"));
+        self
+    }
+
+    /// A source with several keys, as TOML: `{ api_key = "a", secret = "b" }, …`.
+    #[must_use]
+    pub fn source_with_keys(mut self, name: &str, keys: &str) -> Self {
+        self.section("source", "name", name, &format!("keys = [{keys}]"));
         self
     }
 
@@ -160,8 +176,9 @@ impl Setup {
 
     /// The whole file.
     pub fn to_toml(&self) -> String {
-        let Self { listen, admin, ingest, deliver, sections, database, .. } = self;
-        let store = quoted(&format!("sqlite:{}", database.display()));
+        let Self { listen, admin, ingest, deliver, sections, database, store_url, .. } = self;
+        let file = || format!("sqlite:{}", database.display());
+        let store = quoted(&store_url.clone().unwrap_or_else(file));
         format!(
             "[ingest]\nlisten = \"{listen}\"\n{ingest}\n[admin]\nlisten = \"{admin}\"\n\n\
              [store]\nurl = {store}\n\n[deliver]\n{deliver}\n{sections}"

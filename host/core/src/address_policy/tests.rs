@@ -1,3 +1,5 @@
+mod listed;
+
 use super::*;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -112,6 +112,65 @@ fn a_way_of_signing_is_used_once() {
     assert_eq!(endpoint().with_signing(vec![hmac(), hmac()]).unwrap_err(), Error::Signing);
 }
 
+fn extra(name: &str) -> ExtraHeader {
+    ExtraHeader::new(name, "a", false).unwrap()
+}
+
+#[test]
+fn headers_that_a_delivery_sets_itself_are_refused() {
+    for name in [
+        "",
+        "Host",
+        "Content-Length",
+        "Content-Type",
+        "Connection",
+        "Transfer-Encoding",
+        "Authorization",
+        "Proxy-Authorization",
+        "Accept-Encoding",
+        "TE",
+        "Upgrade",
+        "User-Agent",
+        "webhook-id",
+        "Webhook-Anything",
+        "traceparent",
+        ":path",
+        "x y",
+        "x:y",
+        "x\r\ny",
+        "ä",
+    ] {
+        assert_eq!(ExtraHeader::new(name, "a", false), Err(HeaderError::Name), "{name:?}");
+    }
+    for value in ["", " a", "a ", "a\r\nx: y", "a\0", "ä", &"x".repeat(4_097)] {
+        assert_eq!(ExtraHeader::new("x-a", value, false), Err(HeaderError::Value), "{value:?}");
+    }
+    let hush = ExtraHeader::new("X-Key", "hush hush", true).unwrap();
+    assert_eq!((hush.name(), hush.value()), ("x-key", "hush hush"));
+    assert_eq!(format!("{hush:?}"), "x-key: [redacted]");
+}
+
+#[test]
+fn one_header_has_one_value() {
+    let hmac = Signing::hmac("x-signature", Secret::new(b"secret".to_vec()).unwrap()).unwrap();
+    let livekit = Signing::livekit("APIabc", Secret::new(b"secret".to_vec()).unwrap()).unwrap();
+    let bearer = || Some(Auth::bearer(Secret::new(b"token".to_vec()).unwrap()).unwrap());
+    let made = |signing: &Signing, names: &[&str], auth| {
+        let headers = names.iter().map(|name| extra(name)).collect();
+        let signed = endpoint().with_signing(vec![signing.clone()]).unwrap();
+        signed.with_request(headers, auth).err()
+    };
+    assert_eq!(made(&hmac, &["x-a", "x-b"], bearer()), None);
+    assert_eq!(made(&hmac, &["x-a", "X-A"], None), Some(Error::HeaderTwice("x-a".to_owned())));
+    let twice = Some(Error::HeaderTwice("x-signature".to_owned()));
+    assert_eq!(made(&hmac, &["X-Signature"], None), twice);
+    assert_eq!(made(&livekit, &[], bearer()), Some(Error::AuthTwice));
+    let many: Vec<String> = (0..33).map(|number| format!("x-{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(made(&hmac, &many[..32], None), None);
+    assert_eq!(made(&hmac, &many, None), Some(Error::Headers(33)));
+}
+
 proptest! {
     #[test]
     fn no_text_breaks_the_parser(text in "(https?://)?\\PC{0,40}") {

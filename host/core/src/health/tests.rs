@@ -31,7 +31,7 @@ impl Endpoint {
     }
 
     fn many(&mut self, count: usize, status: u16, now: Timestamp) -> &mut Self {
-        (0..count).for_each(|_| drop(self.ended(&answered(status), now)));
+        (0..count).for_each(|_| _ = self.ended(&answered(status), now));
         self
     }
 
@@ -70,7 +70,7 @@ fn what_counts_as_a_failure() {
     ];
     for outcome in &failures {
         let mut endpoint = Endpoint::default();
-        (0..10).for_each(|_| drop(endpoint.ended(outcome, at(0))));
+        (0..10).for_each(|_| _ = endpoint.ended(outcome, at(0)));
         assert!(endpoint.is_open(), "{outcome:?}");
     }
     // The endpoint is alive, whatever it thinks of what it gets.
@@ -85,10 +85,10 @@ fn five_connections_that_fail_in_a_row_open_it() {
     for class in [ErrorClass::Dns, ErrorClass::Connect, ErrorClass::Tls] {
         let failed = Outcome::Failed(class);
         let mut endpoint = Endpoint::default();
-        (0..4).for_each(|_| drop(endpoint.ended(&failed, at(0))));
+        (0..4).for_each(|_| _ = endpoint.ended(&failed, at(0)));
         assert!(!endpoint.is_open());
         endpoint.ended(&answered(200), at(1));
-        (0..4).for_each(|_| drop(endpoint.ended(&failed, at(2))));
+        (0..4).for_each(|_| _ = endpoint.ended(&failed, at(2)));
         // Eight of nine, but not in a row and not yet ten.
         assert!(!endpoint.is_open(), "{class:?}");
         assert!(endpoint.ended(&failed, at(3)).is_open());
@@ -114,7 +114,7 @@ fn what_is_our_own_doing_says_nothing() {
 fn says_nothing(class: ErrorClass) {
     let refused = Outcome::Failed(class);
     let mut endpoint = Endpoint::default();
-    (0..50).for_each(|_| drop(endpoint.ended(&refused, at(0))));
+    (0..50).for_each(|_| _ = endpoint.ended(&refused, at(0)));
     assert_eq!(endpoint.health, Health::default());
     // It is no probe either, and breaks no row.
     let mut endpoint = opened(at(0));
@@ -123,7 +123,7 @@ fn says_nothing(class: ErrorClass) {
     assert_eq!(endpoint.health, before);
     let connect = Outcome::Failed(ErrorClass::Connect);
     let mut endpoint = Endpoint::default();
-    (0..4).for_each(|_| drop(endpoint.ended(&connect, at(0)).ended(&refused, at(0))));
+    (0..4).for_each(|_| _ = endpoint.ended(&connect, at(0)).ended(&refused, at(0)));
     assert!(endpoint.ended(&connect, at(0)).is_open());
 }
 

@@ -33,6 +33,15 @@ fn what_was_delivered_or_is_owed_is_skipped_unless_told() {
 }
 
 #[test]
+fn what_died_of_its_plugin_is_not_sent_as_it_arrived() {
+    let event = candidate(vec![fate(1, "a", State::Dead(DeadReason::Plugin))]);
+    for include_succeeded in [false, true] {
+        let selection = Selection { include_succeeded, ..Selection::default() };
+        assert_eq!(selection.plan(&event), Planned { again: Vec::new(), skipped: 1 });
+    }
+}
+
+#[test]
 fn a_dead_letter_that_was_replayed_with_success_is_not_sent_again() {
     let dead = State::Dead(DeadReason::Gone);
     let event = candidate(vec![fate(1, "a", dead), fate(2, "a", State::Delivered)]);

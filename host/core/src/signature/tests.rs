@@ -10,7 +10,12 @@ const SIGNED: Signed<'static> = Signed {
 const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
 fn pairs(signing: &Signing) -> Vec<(String, String)> {
-    signing.headers(&SIGNED).into_iter().map(|header| (header.name, header.value)).collect()
+    signing
+        .headers(&SIGNED)
+        .unwrap()
+        .into_iter()
+        .map(|header| (header.name, header.value))
+        .collect()
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -29,24 +34,13 @@ fn standard_webhooks_known_answer() {
     assert_eq!(signing.content_type(), None);
 }
 
-#[test]
-fn several_secrets_sign_side_by_side() {
-    let secrets = vec![StandardSecret::generate([7; 32]), StandardSecret::parse(SECRET).unwrap()];
-    let signing = Signing::standard(secrets).unwrap();
-    let value = &pairs(&signing)[2].1;
-    let signatures: Vec<&str> = value.split(' ').collect();
-    assert_eq!(signatures.len(), 2);
-    assert_eq!(signatures[1], SIGNATURE);
-    assert_ne!(signatures[0], SIGNATURE);
-}
-
 /// RFC 4231, test case 2.
 #[test]
 fn plain_hmac_known_answer() {
     let secret = Secret::new(b"Jefe".to_vec()).unwrap();
     let signing = Signing::hmac("X-Signature", secret).unwrap();
     let signed = Signed { body: b"what do ya want for nothing?", ..SIGNED };
-    let headers = signing.headers(&signed);
+    let headers = signing.headers(&signed).unwrap();
     let hex = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
     assert_eq!(headers, [header("x-signature", hex.to_owned())]);
 }
@@ -63,27 +57,11 @@ fn livekit_mode_sets_its_token_and_type() {
 }
 
 #[test]
-fn standard_secrets_have_one_form() {
-    let whsec = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![1; bytes]));
-    for bytes in [24, 32, 64] {
-        let secret = StandardSecret::parse(&whsec(bytes)).unwrap();
-        assert_eq!(secret.reveal(), whsec(bytes));
-        assert!(StandardSecret::parse(whsec(bytes).trim_end_matches('=')).is_ok());
-    }
-    for text in ["", "whsec_", &whsec(23), &whsec(65), &SECRET[6..], "whsec_???", "WHSEC_AAAA"] {
-        assert_eq!(StandardSecret::parse(text), Err(Error::StandardSecret), "{text}");
-    }
-    assert_eq!(Signing::standard(vec![]), Err(Error::Secrets(0)));
-    let five = vec![StandardSecret::generate([0; 32]); 5];
-    assert_eq!(Signing::standard(five), Err(Error::Secrets(5)));
-}
-
-#[test]
 fn other_secrets_and_names_have_limits() {
     assert_eq!(Secret::new(vec![]), Err(Error::SecretBytes(0)));
-    assert_eq!(Secret::new(vec![0; 1_025]), Err(Error::SecretBytes(1_025)));
-    let secret = || Secret::new(vec![1; 1_024]).unwrap();
-    for header in ["", "Host", "webhook-id", "a b", "a:b", "authorization", "x\r\ny", "ä"] {
+    assert_eq!(Secret::new(vec![0; 4_097]), Err(Error::SecretBytes(4_097)));
+    let secret = || Secret::new(vec![1; 4_096]).unwrap();
+    for header in ["", "Host", "webhook-id", "a b", "a:b", "authorization", "x\r\ny", "ä", "TE"] {
         assert_eq!(Signing::hmac(header, secret()), Err(Error::Header), "{header:?}");
     }
     for api_key in ["", "a b", "ä", &"x".repeat(257)] {

@@ -17,7 +17,30 @@ fn the_ends_of_the_range_hold() {
     assert_eq!(last.millis_since(first), i64::MAX);
 }
 
+#[test]
+fn times_print_as_rfc_3339() {
+    for (millis, text) in [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (951_827_696_789, "2000-02-29T12:34:56.789Z"),
+        (1_795_435_200_000, "2026-11-23T12:00:00.000Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+    }
+    // The ends of the range print something and do not overflow.
+    assert!(Timestamp::from_millis(i64::MAX).to_string().ends_with('Z'));
+    assert!(Timestamp::from_millis(i64::MIN).to_string().ends_with('Z'));
+}
+
 proptest! {
+    #[test]
+    fn a_date_is_that_of_its_days(days in -4_000_000i64..4_000_000) {
+        let (year, month, day) = date_of_days(days);
+        prop_assert_eq!(days_from_epoch(year, month, day), days);
+        prop_assert!((1..=12).contains(&month) && (1..=31).contains(&day));
+    }
+
     #[test]
     fn later_and_since_agree(start in -1i64 << 60..1 << 60, span in -1i64 << 60..1 << 60) {
         let start = Timestamp::from_millis(start);

@@ -52,7 +52,7 @@ fn names_types_and_ranges() {
         "\ningest = 1\n[[source]]",
         &["ingest: expected a table, written [ingest], found a whole number"],
     );
-    let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, endpoint, subscription";
+    let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription";
     check("\n[[source]]", "\nservers = 1\n[[source]]", &[unknown]);
     let url = "store.url: expected sqlite: and a path, such as sqlite:livekit-webhook.db";
     check("\n[[source]]", "\n[store]\nurl = \"postgres://h\"\n[[source]]", &[url]);
@@ -106,7 +106,7 @@ fn sources_and_keys() {
         "\n[other]\n",
         &[
             "source: is missing: one [[source]] for each LiveKit project",
-            "other: is not known; known here: ingest, admin, store, deliver, source, plugin, endpoint, subscription",
+            "other: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription",
         ],
     );
 }
@@ -139,7 +139,7 @@ fn endpoints() {
         ("url = \"billing\"", "endpoint[0].url: expected a URL that begins with https://"),
         (
             "url = \"http://billing.example.com\"",
-            "endpoint[0].url: plain http is not allowed here: use https",
+            "endpoint[0].url: plain http is not allowed here: use https; [deliver] allow can make an exception by network and port, such as allow = [\"10.1.0.0/16:8080\"], and plain_http = true one for every public address",
         ),
         (
             "url = \"https://10.0.0.1/\"",
@@ -196,7 +196,7 @@ fn endpoints() {
 
 #[test]
 fn signing() {
-    let standard = "endpoint[0].secret: expected `whsec_` and the base64 of 24 to 64 bytes";
+    let standard = "endpoint[0].secret: expected `whsec_` and the base64 of 24 to 64 bytes, or `whsk_` and the base64 of an Ed25519 private key";
     let none = "is missing: give secret_file, secret_env or, for trying things out, secret";
     let three = vec![format!("{{ {SIGNED} }}"); 5].join(", ");
     let table = [

@@ -34,6 +34,17 @@ fn word() -> impl Strategy<Value = String> {
         "file",
         "grace_ms",
         "header",
+        "headers",
+        "auth",
+        "basic",
+        "bearer",
+        "oauth2",
+        "user",
+        "token_url",
+        "client_id",
+        "scope",
+        "expires",
+        "ca_file",
     ];
     prop_oneof![proptest::sample::select(known.to_vec()).prop_map(str::to_owned), "[a-z_]{1,8}"]
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::deliver::connector::resolver::SystemResolver;
 use livekit_webhook_core::endpoint::PlainHttp;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
@@ -14,7 +15,7 @@ fn connector(allow: &[&str]) -> Connector {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    Connector::new(Arc::new(policy), tls)
+    Connector::new(Arc::new(policy), Arc::new(SystemResolver), tls)
 }
 
 fn url(text: &str) -> EndpointUrl {
@@ -22,7 +23,7 @@ fn url(text: &str) -> EndpointUrl {
 }
 
 async fn refused(allow: &[&str], url: &str) -> Refused {
-    match connector(allow).connect(url.parse().unwrap()).await {
+    match connector(allow).connect(url.parse().unwrap(), Dial::new()).await {
         Err(refused) => refused,
         Ok(_) => panic!("{url} was connected to"),
     }
@@ -44,7 +45,7 @@ async fn nothing_local_is_dialled_without_leave() {
     let allow = [&*format!("127.0.0.1:{port}"), &*format!("[::1]:{port}")];
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("http://{host}:{port}/");
-        let connected = connector(&allow).connect(url.parse().unwrap());
+        let connected = connector(&allow).connect(url.parse().unwrap(), Dial::new());
         assert!(tokio::time::timeout(SOON, connected).await.unwrap().is_ok(), "{url}");
     }
 }
@@ -56,7 +57,7 @@ async fn the_peer_is_judged_after_the_connection() {
     // As if the address had been vetted, which it never would.
     let address = ["127.0.0.1".parse().unwrap()];
     let url = url(&format!("https://127.0.0.1:{port}/"));
-    let dialled = connector(&[]).dial(&url, &address, SOON).await;
+    let dialled = connector(&[]).dial(&url, &address, SOON, &Dial::new()).await;
     assert!(matches!(dialled, Err(Refused::Address(Refusal::Range { .. }))), "{dialled:?}");
 }
 
@@ -82,9 +83,10 @@ async fn an_address_that_swallows_packets_does_not_hide_the_next() {
     let limit = Duration::from_secs(2);
     let connector = connector(&["127.0.0.0/8:*"]);
     let url = url(&format!("http://127.0.0.1:{port}/"));
-    let connected = connector.dial(&url, &addresses, limit).await.unwrap();
+    let connected = connector.dial(&url, &addresses, limit, &Dial::new()).await.unwrap();
     assert_eq!(connected.peer_addr().unwrap().ip(), addresses[1]);
-    let alone = connector.dial(&url, &addresses[..1], Duration::from_millis(50)).await;
+    let alone =
+        connector.dial(&url, &addresses[..1], Duration::from_millis(50), &Dial::new()).await;
     assert!(matches!(alone, Err(Refused::Slow)), "{alone:?}");
 }
 

@@ -129,7 +129,7 @@ async fn every_way_of_signing_is_on_the_wire() {
     let sent = stage.last_sent();
     let now = later(stage.sent_ms("a")[0]);
     let signed = Signed { webhook_id: "wh_1", now, body: &sent.body };
-    for header in ways.iter().flat_map(|way| way.headers(&signed)) {
+    for header in ways.iter().flat_map(|way| way.headers(&signed).unwrap()) {
         assert_eq!(sent.headers[&header.name], header.value, "{}", header.name);
     }
     assert_eq!(sent.headers["webhook-signature"].to_str().unwrap().split(' ').count(), 2);

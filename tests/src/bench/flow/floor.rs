@@ -2,8 +2,8 @@
 //! no attempt log.
 //!
 //! A request's body goes to the writer, a thread that takes all that wait, appends them to a plain
-//! file, syncs once and lets all of them be answered. Then the body is posted to the sink by one of
-//! a fixed number of senders.
+//! file, syncs once and lets all of them be answered. Then the body is posted to the sink, once for
+//! each endpoint, by a fixed number of senders.
 
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the process")]
 
@@ -36,7 +36,12 @@ type Waiting = (Bytes, oneshot::Sender<()>);
 ///
 /// # Errors
 /// When there is no port, no file or no sink.
-pub async fn run(sink: SocketAddr, file: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+pub async fn run(
+    sink: SocketAddr,
+    endpoints: usize,
+    file: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let file = File::create(file).context("the floor's file")?;
     let (to_disk, waiting) = mpsc::channel(QUEUE_MAX);
@@ -53,7 +58,8 @@ pub async fn run(sink: SocketAddr, file: &Path, out: &mut dyn Write) -> anyhow::
         socket.set_nodelay(true)?;
         let (to_disk, to_sink) = (to_disk.clone(), to_sink.clone());
         tokio::spawn(async move {
-            let service = service_fn(|request| receive(request, to_disk.clone(), to_sink.clone()));
+            let service =
+                service_fn(|request| receive(request, endpoints, to_disk.clone(), to_sink.clone()));
             // The load closes its connections at the end of a round.
             let _ = server::Builder::new().serve_connection(TokioIo::new(socket), service).await;
         });
@@ -62,14 +68,17 @@ pub async fn run(sink: SocketAddr, file: &Path, out: &mut dyn Write) -> anyhow::
 
 async fn receive(
     request: Request<Incoming>,
+    endpoints: usize,
     to_disk: mpsc::Sender<Waiting>,
-    to_sink: mpsc::Sender<Bytes>,
+    to_sink: mpsc::Sender<(usize, Bytes)>,
 ) -> anyhow::Result<Response<Full<Bytes>>> {
     let body = request.into_body().collect().await?.to_bytes();
     let (synced, wait) = oneshot::channel();
     to_disk.send((body.clone(), synced)).await?;
     wait.await?;
-    to_sink.send(body).await?;
+    for endpoint in 0..endpoints {
+        to_sink.send((endpoint, body.clone())).await?;
+    }
     Ok(Response::new(Full::default()))
 }
 
@@ -97,7 +106,7 @@ fn write(mut file: File, mut waiting: mpsc::Receiver<Waiting>) {
 
 async fn deliver(
     sink: SocketAddr,
-    bodies: Arc<Mutex<mpsc::Receiver<Bytes>>>,
+    bodies: Arc<Mutex<mpsc::Receiver<(usize, Bytes)>>>,
 ) -> anyhow::Result<()> {
     let socket = TcpStream::connect(sink).await?;
     socket.set_nodelay(true)?;
@@ -105,8 +114,9 @@ async fn deliver(
     tokio::spawn(connection);
     loop {
         let next = bodies.lock().await.recv().await;
-        let Some(body) = next else { return Ok(()) };
-        let request = Request::post("/").header("host", "sink").body(Full::new(body))?;
+        let Some((endpoint, body)) = next else { return Ok(()) };
+        let request =
+            Request::post(format!("/{endpoint}")).header("host", "sink").body(Full::new(body))?;
         sender.ready().await?;
         sender.send_request(request).await?.into_body().collect().await?;
     }

@@ -26,6 +26,7 @@ const ROUND_MAX: Duration = Duration::from_secs(30);
 /// Makes rounds; no event comes twice.
 pub struct Load {
     sink: Sink,
+    endpoints: usize,
     next: usize,
 }
 
@@ -34,16 +35,20 @@ pub struct Load {
 pub struct Measured {
     /// Events answered with 200, a second.
     pub received_a_s: f64,
-    /// Events at the sink, a second.
+    /// Events at every endpoint, a second.
     pub delivered_a_s: f64,
     /// From the request to its answer.
     pub answer_p50_ms: f64,
     /// The slowest hundredth.
     pub answer_p99_ms: f64,
+    /// The slowest thousandth.
+    pub answer_p999_ms: f64,
     /// From the request to the sink.
     pub lag_p50_ms: f64,
     /// The slowest hundredth.
     pub lag_p99_ms: f64,
+    /// The slowest thousandth.
+    pub lag_p999_ms: f64,
 }
 
 struct Event {
@@ -66,9 +71,9 @@ type Times = (usize, Instant, Instant);
 // === impl Load ===
 
 impl Load {
-    /// With `sink` behind both sides.
-    pub fn new(sink: Sink) -> Self {
-        Self { sink, next: 0 }
+    /// With `sink` behind both sides, and so many endpoints of it that count.
+    pub fn new(sink: Sink, endpoints: usize) -> Self {
+        Self { sink, endpoints, next: 0 }
     }
 
     /// Sends `count` events to `to` and waits until all are delivered. `pace` is events a second;
@@ -86,7 +91,7 @@ impl Load {
         let first = self.next;
         self.next += count;
         let events = events(first, count)?;
-        self.sink.expect(first, count);
+        self.sink.expect(first, count, self.endpoints);
         let pause = pace.map(|pace| Duration::from_secs_f64(1.0 / pace));
         let round =
             Arc::new(Round { events, taken: AtomicUsize::new(0), began: Instant::now(), pause });
@@ -103,7 +108,7 @@ impl Load {
         };
         tokio::time::timeout(ROUND_MAX, send).await.context("the round takes too long")??;
         let delivered = self.sink.complete(ROUND_MAX).await?;
-        measure(round.began, &times, &delivered)
+        measure(round.began, &times, &delivered, self.endpoints)
     }
 }
 
@@ -157,16 +162,22 @@ fn events(first: usize, count: usize) -> anyhow::Result<Vec<Event>> {
     Ok((first..first + count).map(event).collect())
 }
 
-fn measure(began: Instant, times: &[Times], delivered: &[Instant]) -> anyhow::Result<Measured> {
+fn measure(
+    began: Instant,
+    times: &[Times],
+    delivered: &[Instant],
+    endpoints: usize,
+) -> anyhow::Result<Measured> {
     let seconds = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64();
     let last_answer = times.iter().map(|(_, _, answered)| *answered).max().context("no answers")?;
     let last_delivery = delivered.iter().max().copied().context("no deliveries")?;
     let mut answers = Vec::with_capacity(times.len());
-    let mut lags = Vec::with_capacity(times.len());
+    let mut lags = Vec::with_capacity(delivered.len());
     for (at, due, answered) in times {
         answers.push(seconds(*due, *answered) * 1e3);
-        let came = delivered.get(*at).context("an event that did not come")?;
-        lags.push(seconds(*due, *came) * 1e3);
+        let came = delivered.get(at * endpoints..(at + 1) * endpoints);
+        let came = came.context("an event that did not come")?;
+        lags.extend(came.iter().map(|came| seconds(*due, *came) * 1e3));
     }
     let count = times.len() as f64;
     Ok(Measured {
@@ -174,7 +185,9 @@ fn measure(began: Instant, times: &[Times], delivered: &[Instant]) -> anyhow::Re
         delivered_a_s: count / seconds(began, last_delivery).max(1e-9),
         answer_p50_ms: percentile(&answers, 0.5),
         answer_p99_ms: percentile(&answers, 0.99),
+        answer_p999_ms: percentile(&answers, 0.999),
         lag_p50_ms: percentile(&lags, 0.5),
         lag_p99_ms: percentile(&lags, 0.99),
+        lag_p999_ms: percentile(&lags, 0.999),
     })
 }

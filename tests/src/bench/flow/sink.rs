@@ -1,8 +1,9 @@
 //! The one receiver of both sides: answers 200 at once and notes when each event of a round came
-//! first.
+//! first to each of its endpoints, which are the paths `/0`, `/1`, …
 
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the runtime")]
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -22,6 +23,9 @@ pub const MARK: &str = r#""id":"EV_"#;
 /// Digits of it.
 pub const DIGITS: usize = 12;
 
+/// Between two looks for the first arrival.
+const POLL: Duration = Duration::from_millis(1);
+
 /// The receiver.
 pub struct Sink {
     address: SocketAddr,
@@ -33,11 +37,13 @@ struct Shared {
     complete: Notify,
 }
 
-/// Arrivals of the numbers from `first` on.
+/// Arrivals of the numbers from `first` on, one for each endpoint.
 #[derive(Default)]
 struct Round {
     first: usize,
+    endpoints: usize,
     came: Vec<Option<Instant>>,
+    first_came: Option<Instant>,
     left: usize,
 }
 
@@ -61,12 +67,33 @@ impl Sink {
         self.address
     }
 
-    /// Waits for `count` events from number `first` on from now.
-    pub fn expect(&self, first: usize, count: usize) {
-        *self.shared.lock() = Round { first, came: vec![None; count], left: count };
+    /// Waits for `count` events from number `first` on from now, each at the first `endpoints`
+    /// paths.
+    pub fn expect(&self, first: usize, count: usize, endpoints: usize) {
+        let left = count * endpoints;
+        *self.shared.lock() =
+            Round { first, endpoints, came: vec![None; left], first_came: None, left };
     }
 
-    /// When each of them came, once all have.
+    /// When the first of them came.
+    ///
+    /// # Errors
+    /// When none has within `bound`.
+    pub async fn first(&self, bound: Duration) -> anyhow::Result<Instant> {
+        let first = async {
+            loop {
+                let came = self.shared.lock().first_came;
+                match came {
+                    Some(came) => return came,
+                    None => tokio::time::sleep(POLL).await,
+                }
+            }
+        };
+        timeout(bound, first).await.with_context(|| format!("nothing came within {bound:?}"))
+    }
+
+    /// When each of them came to each endpoint, once all have: the endpoints of an event stand
+    /// together.
     ///
     /// # Errors
     /// When some have not within `bound`; says how many.
@@ -83,7 +110,7 @@ impl Sink {
         };
         let in_time = timeout(bound, all).await.is_ok();
         let round = self.shared.lock();
-        anyhow::ensure!(in_time, "{} events were not delivered within {bound:?}", round.left);
+        anyhow::ensure!(in_time, "{} deliveries did not come within {bound:?}", round.left);
         Ok(round.came.iter().copied().flatten().collect())
     }
 }
@@ -99,14 +126,17 @@ impl Shared {
         &self,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let endpoint: Option<usize> = request.uri().path().trim_matches('/').parse().ok();
         let body = request.into_body().collect().await?.to_bytes();
         let now = Instant::now();
-        if let Some(number) = number(&body) {
+        if let Some((number, endpoint)) = number(&body).zip(endpoint) {
             let mut round = self.lock();
-            let at = number.checked_sub(round.first);
+            let event = number.checked_sub(round.first).filter(|_| endpoint < round.endpoints);
+            let at = event.map(|event| event * round.endpoints + endpoint);
             let came = at.and_then(|at| round.came.get_mut(at)).filter(|came| came.is_none());
             if let Some(came) = came {
                 *came = Some(now);
+                round.first_came.get_or_insert(now);
                 round.left -= 1;
                 if round.left == 0 {
                     self.complete.notify_waiters();

@@ -18,7 +18,7 @@ async fn an_answer_is_read_whole_and_its_connection_used_again() {
         let answered = transport.send(outgoing(&url, SOON)).await.unwrap();
         assert_eq!((answered.status, &answered.body_start[..]), (202, &b"ok"[..]));
         assert_eq!(answered.headers["x-told"], "1");
-        assert_eq!(answered.address, Some(receiver.address));
+        assert_eq!(answered.way.address, Some(receiver.address));
     }
     assert_eq!(receiver.accepted.load(Ordering::SeqCst), 1);
 }
@@ -148,8 +148,8 @@ async fn nobody_listens_or_nobody_may_be_asked() {
     fails(transport(&[]).send(outgoing(&url, SOON)).await, ErrorClass::Connect);
 
     let receiver = says("HTTP/1.1 200 OK\r\n\r\n").await;
-    let strict = Connector::new(Arc::new(AddressPolicy::default()), tls_client(&[]));
-    let strict = HyperTransport::new(strict);
+    let strict =
+        HyperTransport::new(AddressPolicy::default(), Arc::new(SystemResolver), roots(&[]));
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("https://{host}:{}/", receiver.address.port());
         fails(strict.send(outgoing(&url, SOON)).await, ErrorClass::AddressRefused);

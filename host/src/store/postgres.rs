@@ -1,0 +1,395 @@
+//! The shared store: one PostgreSQL database, any number of hosts.
+//!
+//! The cast: a few *writer* tasks that turn what ingest brings into shared commits ([`writer`]); a
+//! bounded *pool* of connections for everything else, each call one short transaction; *claims* as
+//! rows with a lease and a fence, counted over all hosts ([`claim`]); *lanes* that hold back
+//! whoever is not first ([`lane`]); *hints* between hosts ([`hint`]), which nothing depends on.
+//!
+//! Guarantee: an acknowledged write is committed with `synchronous_commit` on, so it survives a
+//! kill -9 of any host and of the server, and, with a synchronous standby, the loss of the primary.
+//! What is recorded under a stale fence changes nothing. No transaction is open while an HTTP
+//! request is made. A lost connection is [`Error::Unavailable`](super::Error::Unavailable), and the
+//! next call gets a new one, from whichever server of the URL takes writes. Not promised: that
+//! hosts whose clocks differ by more than the margin of a lease never send the same delivery twice.
+//!
+//! The server must be 14 or newer and reached directly or through a pooler in session mode: settings
+//! and prepared statements belong to a connection.
+
+use super::{
+    Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
+    EndpointHealth, Error, EventFilter, Finding, Hint, NewEvent, Owed, Plan, PlanNext, Pruned,
+    Quarantined, Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret, Store,
+    StoredDelivery, StoredEvent, StoredReplay,
+};
+use crate::tasks::{Kind, Tasks};
+use async_trait::async_trait;
+use livekit_webhook_core::delivery::DeadReason;
+use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
+use livekit_webhook_core::replay::{Candidate, Selection};
+use livekit_webhook_core::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod append;
+mod claim;
+mod connect;
+mod copy;
+mod counters;
+mod endpoint;
+mod fault;
+mod hint;
+mod lane;
+mod open;
+mod plan;
+mod prune;
+mod read;
+mod record;
+mod replay;
+mod rows;
+mod schema;
+mod tls;
+mod types;
+mod upkeep;
+mod waiting;
+mod writer;
+
+pub use connect::{Address, UrlError};
+pub use open::{CONNECTIONS_DEFAULT, OpenError, Options};
+pub use tls::{Error as TlsError, Trust};
+
+use connect::{Connections, OPERATION_MAX, within};
+use counters::Delta;
+use endpoint::Endpoints;
+use hint::Hints;
+use types::Id;
+use writer::{Command, Queue};
+
+/// How long a check of everything, or giving space back, may take.
+const UPKEEP_MAX: Duration = Duration::from_secs(6 * 3_600);
+/// How long closing waits for what is queued.
+const CLOSE_MAX: Duration = Duration::from_secs(20);
+
+/// A store in a database that others may share.
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+    queue: Queue,
+    hints: Hints,
+    tasks: Tasks,
+    is_reader: bool,
+}
+
+/// What the calls and the writers share.
+struct Shared {
+    connections: Connections,
+    dedupe_window_ms: i64,
+    endpoints: Endpoints,
+}
+
+/// A write to a store that was opened for reading.
+#[derive(Debug, thiserror::Error)]
+#[error("the store was opened for reading only")]
+struct ReadOnly;
+
+/// One statement or several, outside a transaction.
+macro_rules! read {
+    ($store:expr, |$client:ident| $work:expr) => {{
+        let conn = $store.shared.connections.get().await?;
+        let result = within(OPERATION_MAX, async {
+            let $client = conn.client()?;
+            $work.await
+        });
+        let result = result.await;
+        Ok(conn.settle(result)?)
+    }};
+}
+
+/// One transaction, with its share of the counters.
+macro_rules! write {
+    ($store:expr, |$tx:ident, $delta:ident| $work:expr) => {{
+        $store.writable()?;
+        let mut conn = $store.shared.connections.get().await?;
+        let result = within(OPERATION_MAX, async {
+            let tx = conn.begin().await?;
+            let mut delta = Delta::default();
+            let value = {
+                let ($tx, $delta) = (&tx, &mut delta);
+                $work.await?
+            };
+            counters::add(&tx, delta).await?;
+            tx.commit().await?;
+            Ok(value)
+        });
+        let result = result.await;
+        conn.settle(result)?
+    }};
+}
+
+// === impl PostgresStore ===
+
+impl PostgresStore {
+    fn writable(&self) -> Result<(), Error> {
+        match self.is_reader {
+            true => Err(Error::Unavailable(Box::new(ReadOnly))),
+            false => Ok(()),
+        }
+    }
+
+    /// Numbers for the endpoints that a write names.
+    async fn numbers(&self, names: Vec<&str>) -> Result<HashMap<String, i32>, Error> {
+        self.writable()?;
+        let endpoints = &self.shared.endpoints;
+        read!(self, |client| endpoints.numbers(client, names))
+    }
+
+    fn stop(&self) {
+        self.tasks.begin_shutdown();
+        self.queue.close();
+        self.hints.stop();
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
+        self.writable()?;
+        let appended = self.queue.offer(Command::Append(event)).await?;
+        if appended == Appended::Stored {
+            self.hints.say(Hint::Events);
+        }
+        Ok(appended)
+    }
+
+    async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
+        self.writable()?;
+        self.queue.offer(Command::Quarantine(item)).await.map(drop)
+    }
+
+    async fn claim_unplanned(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Claim<StoredEvent>>, Error> {
+        Ok(write!(self, |tx, _delta| plan::claim(tx, now, lease_ms, limit)))
+    }
+
+    async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
+        let names = plans.iter().flat_map(|plan| match &plan.next {
+            PlanNext::Planned { deliveries, .. } | PlanNext::Again { deliveries, .. } => {
+                deliveries.iter().map(|delivery| delivery.endpoint.as_str())
+            }
+        });
+        let numbers = self.numbers(names.collect()).await?;
+        let recorded = write!(self, |tx, delta| plan::record(tx, &numbers, now, &plans, delta));
+        self.hints.say(Hint::Deliveries);
+        Ok(recorded)
+    }
+
+    async fn claim_due(
+        &self,
+        now: Timestamp,
+        lease_ms: i64,
+        quotas: Vec<Quota>,
+    ) -> Result<Due, Error> {
+        self.writable()?;
+        let mut conn = self.shared.connections.get().await?;
+        let due = within(OPERATION_MAX, claim::due(&mut conn, now, lease_ms, &quotas)).await;
+        Ok(conn.settle(due)?)
+    }
+
+    async fn record_attempts(
+        &self,
+        now: Timestamp,
+        results: Vec<AttemptResult>,
+    ) -> Result<Vec<Recorded>, Error> {
+        let recorded = write!(self, |tx, delta| record::attempts(tx, now, &results, delta));
+        self.hints.say(Hint::Deliveries);
+        Ok(recorded)
+    }
+
+    async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {
+        let (mut events, mut deliveries) = (Vec::new(), Vec::new());
+        for claim in claimed {
+            match claim {
+                Claimed::Event(id, fence) => {
+                    events.push((Id(id.to_bytes()), plan::fence_column(fence)));
+                }
+                Claimed::Delivery(id, fence) => {
+                    deliveries.push((Id(id.to_bytes()), plan::fence_column(fence)));
+                }
+            }
+        }
+        write!(self, |tx, _delta| claim::release(tx, &deliveries, &events));
+        self.hints.say(Hint::Events);
+        self.hints.say(Hint::Deliveries);
+        Ok(())
+    }
+
+    async fn hint(&self) -> Hint {
+        self.hints.heard().await
+    }
+
+    async fn healths(&self) -> Result<Vec<EndpointHealth>, Error> {
+        read!(self, |client| endpoint::healths(client))
+    }
+
+    async fn record_health(&self, health: EndpointHealth) -> Result<Recorded, Error> {
+        let numbers = self.numbers(vec![&health.endpoint]).await?;
+        let Some(number) = numbers.get(&health.endpoint).copied() else {
+            return Ok(Recorded::Stale);
+        };
+        let recorded = write!(self, |tx, _delta| endpoint::record(tx, number, &health, false));
+        self.hints.say(Hint::Deliveries);
+        Ok(recorded)
+    }
+
+    async fn give_up(
+        &self,
+        now: Timestamp,
+        owed: Owed,
+        reason: DeadReason,
+        note: String,
+        limit: usize,
+    ) -> Result<u64, Error> {
+        let given_up =
+            write!(self, |tx, delta| record::give_up(tx, now, &owed, reason, &note, limit, delta));
+        self.hints.say(Hint::Deliveries);
+        Ok(given_up)
+    }
+
+    async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error> {
+        read!(self, |client| read::pending_by_endpoint(client))
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error> {
+        read!(self, |client| read::event(client, id))
+    }
+
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, Error> {
+        read!(self, |client| read::events(client, &filter))
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error> {
+        read!(self, |client| read::deliveries(client, &filter))
+    }
+
+    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<AttemptRecord>, Error> {
+        read!(self, |client| read::attempts(client, delivery))
+    }
+
+    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, Error> {
+        read!(self, |client| read::quarantined(client, limit))
+    }
+
+    async fn depth(&self) -> Result<Depth, Error> {
+        read!(self, |client| counters::depth(client))
+    }
+
+    async fn candidates(
+        &self,
+        selection: &Selection,
+        after: Option<EventId>,
+        limit: usize,
+    ) -> Result<(Vec<Candidate>, Option<EventId>), Error> {
+        read!(self, |client| replay::candidates(client, selection, after, limit))
+    }
+
+    async fn create_replay(&self, replay: StoredReplay) -> Result<(), Error> {
+        write!(self, |tx, _delta| replay::create(tx, &replay));
+        self.hints.say(Hint::Deliveries);
+        Ok(())
+    }
+
+    async fn replays(&self, limit: usize) -> Result<Vec<StoredReplay>, Error> {
+        read!(self, |client| replay::list(client, limit))
+    }
+
+    async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error> {
+        let names = step.deliveries.iter().map(|delivery| delivery.endpoint.as_str());
+        let numbers = self.numbers(names.collect()).await?;
+        let recorded = write!(self, |tx, delta| replay::record(tx, &numbers, now, &step, delta));
+        self.hints.say(Hint::Deliveries);
+        Ok(recorded)
+    }
+
+    async fn change_replay(
+        &self,
+        now: Timestamp,
+        replay: ReplayId,
+        from: ReplayState,
+        to: ReplayState,
+    ) -> Result<Recorded, Error> {
+        let recorded = write!(self, |tx, _delta| replay::change(tx, now, replay, from, to));
+        self.hints.say(Hint::Deliveries);
+        Ok(recorded)
+    }
+
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, Error> {
+        read!(self, |client| upkeep::secrets(client))
+    }
+
+    async fn put_secret(&self, secret: SealedSecret) -> Result<(), Error> {
+        write!(self, |tx, _delta| upkeep::put_secret(tx, &secret, true));
+        Ok(())
+    }
+
+    async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error> {
+        Ok(write!(self, |tx, _delta| upkeep::remove_secret(tx, id)))
+    }
+
+    async fn prune(
+        &self,
+        now: Timestamp,
+        retention: &Retention,
+        limit: usize,
+    ) -> Result<Pruned, Error> {
+        Ok(write!(self, |tx, delta| prune::step(tx, now, retention, limit, delta)))
+    }
+
+    async fn size_bytes(&self) -> Result<u64, Error> {
+        read!(self, |client| counters::bytes(client))
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, Error> {
+        let mut conn = self.shared.connections.get().await?;
+        let findings =
+            within(UPKEEP_MAX, async { upkeep::check(&conn.begin().await?).await }).await;
+        Ok(conn.settle(findings)?)
+    }
+
+    async fn vacuum(&self) -> Result<(), Error> {
+        self.writable()?;
+        let conn = self.shared.connections.get().await?;
+        // The connection's limits are lifted, so it is not used again.
+        Ok(within(UPKEEP_MAX, upkeep::vacuum(&conn)).await?)
+    }
+
+    async fn export(
+        &self,
+        after: Option<CopyCursor>,
+    ) -> Result<(Vec<Record>, Option<CopyCursor>), Error> {
+        read!(self, |client| copy::export(client, after.as_ref()))
+    }
+
+    async fn import(&self, records: Vec<Record>) -> Result<u64, Error> {
+        let numbers = self.numbers(copy::endpoints(&records)).await?;
+        Ok(write!(self, |tx, delta| copy::import(tx, &numbers, &records, delta)))
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.stop();
+        let is_idle = self.tasks.idle(Kind::Worker, CLOSE_MAX).await;
+        self.shared.connections.close();
+        match is_idle {
+            true => Ok(()),
+            false => Err(Error::Unavailable("what was queued was not written in time".into())),
+        }
+    }
+}

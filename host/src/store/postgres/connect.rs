@@ -1,0 +1,275 @@
+//! Where PostgreSQL is, how a connection to it begins, and who may have one.
+
+use super::fault::Fault;
+use super::tls;
+use deadpool_postgres::{
+    GenericClient, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
+    Transaction,
+};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, Row};
+
+/// How long one operation may take, all its statements together. Over it, the connection is thrown
+/// away: nobody knows what it is still doing.
+pub const OPERATION_MAX: Duration = Duration::from_secs(10);
+/// How long a connection may take to come up, unless the URL says so.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// How long an operation waits for a free connection.
+const POOL_WAIT_MAX: Duration = Duration::from_secs(5);
+/// A silent connection is asked for a sign of life.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+/// What PostgreSQL does not confirm for so long was sent to nobody.
+const UNCONFIRMED_MAX: Duration = Duration::from_secs(30);
+
+/// What every connection begins with. A commit waits for the disk even when database or user are
+/// set otherwise; who wants more (`remote_apply`) keeps it. A limit that the server enforces stands
+/// behind each of ours. A plan may not depend on bound values or on what the statistics happen to
+/// say: every statement here goes through an index in the order it wants, and a plan that sorts a
+/// backlog instead would be a claim that costs as much as what waits.
+const SESSION: &str = "\
+    SELECT set_config('search_path', 'livekit_webhook', false), \
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+            WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false), \
+        set_config('statement_timeout', '10s', false), \
+        set_config('lock_timeout', '5s', false), \
+        set_config('idle_in_transaction_session_timeout', '15s', false), \
+        set_config('default_transaction_isolation', 'read committed', false), \
+        set_config('plan_cache_mode', 'force_generic_plan', false), \
+        set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false), \
+        set_config('enable_bitmapscan', 'off', false), \
+        set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)";
+
+/// A server's address with what it takes to get in. `Debug` does not print the password.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// As the driver takes it.
+    pub config: Config,
+    /// Whose certificates are believed.
+    pub tls: tls::Trust,
+}
+
+/// Why a URL is none of PostgreSQL's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// Not a URL, or an option nobody knows.
+    #[error("expected postgres://USER@HOST/DATABASE: {0}")]
+    Url(String),
+    /// TLS in a way that cannot be had.
+    #[error("sslmode={0}: must be disable, prefer, require or verify-full")]
+    SslMode(String),
+    /// Nowhere to go.
+    #[error("the URL names no host")]
+    Host,
+}
+
+/// A pool of connections.
+#[derive(Clone)]
+pub struct Connections(Pool);
+
+/// A connection out of the pool. It goes back when [`Conn::settle`] has heard of a good end, else
+/// it is thrown away: after an error, a timeout or a dropped future nobody knows its state.
+pub struct Conn {
+    object: Option<Object>,
+    is_sound: bool,
+}
+
+// === impl Address ===
+
+impl Address {
+    /// `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?OPTION=VALUE`, as libpq reads it.
+    ///
+    /// # Errors
+    /// [`UrlError`], which never shows the password.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        let (rest, options) = url.split_once('?').unwrap_or((url, ""));
+        let (mut mode, mut authority, mut others) = (None, None, Vec::new());
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            match option.split_once('=') {
+                Some(("sslmode", value)) => mode = Some(value),
+                Some(("sslrootcert", value)) => authority = Some(PathBuf::from(decoded(value))),
+                _ => others.push(option),
+            }
+        }
+        let mut url = rest.to_owned();
+        if !others.is_empty() {
+            url = format!("{url}?{}", others.join("&"));
+        }
+        let mut config =
+            Config::from_str(&url).map_err(|error| UrlError::Url(super::fault::chain(&error)))?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(UrlError::Host);
+        }
+        let (mode, is_verified) = match mode {
+            None | Some("prefer") => (SslMode::Prefer, false),
+            Some("disable") => (SslMode::Disable, false),
+            // As libpq has it: whoever names an authority wants it asked.
+            Some("require") => (SslMode::Require, authority.is_some()),
+            Some("verify-full") => (SslMode::Require, true),
+            Some(other) => return Err(UrlError::SslMode(other.to_owned())),
+        };
+        config.ssl_mode(mode);
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_MAX);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("livekit-webhook");
+        }
+        config.keepalives_idle(KEEPALIVE_IDLE);
+        config.tcp_user_timeout(UNCONFIRMED_MAX);
+        Ok(Self { config, tls: tls::Trust { is_verified, authority } })
+    }
+
+    /// Where it is, for people: without user and password.
+    pub fn place(&self) -> String {
+        let ports = self.config.get_ports();
+        let place = |(index, host): (usize, &Host)| {
+            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(folder) => format!("{}:{port}", folder.display()),
+            }
+        };
+        let hosts: Vec<String> = self.config.get_hosts().iter().enumerate().map(place).collect();
+        format!("postgres://{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+    }
+}
+
+/// A value of a URL's query. What is no escape stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()).filter(|_| first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+// === impl Connections ===
+
+impl Connections {
+    /// At most `connections_max` connections, made when they are needed.
+    ///
+    /// # Errors
+    /// When the authority's certificate cannot be used.
+    pub fn new(address: &Address, connections_max: usize) -> Result<Self, tls::Error> {
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let tls = tls::connector(&address.tls)?;
+        let manager = Manager::from_config(address.config.clone(), tls, config);
+        let pool = Pool::builder(manager)
+            .max_size(connections_max)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(POOL_WAIT_MAX))
+            .create_timeout(Some(OPERATION_MAX))
+            .recycle_timeout(Some(OPERATION_MAX))
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move {
+                    client.simple_query(SESSION).await.map_err(HookError::Backend).map(drop)
+                })
+            }))
+            .build();
+        // The only way to fail is a timeout without a runtime, and there is one.
+        pool.map(Self).map_err(|error| tls::Error::Settings(error.to_string()))
+    }
+
+    /// A connection.
+    pub async fn get(&self) -> Result<Conn, Fault> {
+        if self.0.is_closed() {
+            return Err(Fault::Closed);
+        }
+        match self.0.get().await {
+            Ok(object) => Ok(Conn { object: Some(object), is_sound: false }),
+            Err(deadpool_postgres::PoolError::Closed) => Err(Fault::Closed),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// No connection is given any more.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+// === impl Conn ===
+
+impl Conn {
+    /// The client, for single statements.
+    pub fn client(&self) -> Result<&Object, Fault> {
+        self.object.as_ref().ok_or(Fault::Closed)
+    }
+
+    /// Begins a transaction. Dropped without a commit, it is rolled back.
+    pub async fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
+        let object = self.object.as_mut().ok_or(Fault::Closed)?;
+        Ok(object.transaction().await?)
+    }
+
+    /// Hears how it went; after a good end the connection may be used again.
+    pub fn settle<T>(mut self, result: Result<T, Fault>) -> Result<T, Fault> {
+        self.is_sound = result.is_ok();
+        result
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if let Some(object) = self.object.take().filter(|_| !self.is_sound) {
+            drop(Object::take(object));
+        }
+    }
+}
+
+/// The end of an operation, or [`Fault::Slow`].
+pub async fn within<T>(
+    bound: Duration,
+    operation: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    tokio::time::timeout(bound, operation).await.unwrap_or(Err(Fault::Slow))
+}
+
+/// The rows of a statement, which is prepared once on each connection.
+pub async fn query(
+    client: &impl GenericClient,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, Fault> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query(&statement, values).await?)
+}
+
+/// The number of rows that a statement changed.
+pub async fn execute(
+    client: &impl GenericClient,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<u64, Fault> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.execute(&statement, values).await?)
+}
+
+/// The first row of a statement that always has one.
+pub async fn one(
+    client: &impl GenericClient,
+    sql: &str,
+    values: &[&(dyn ToSql + Sync)],
+) -> Result<Row, Fault> {
+    let mut rows = query(client, sql, values).await?;
+    rows.pop().ok_or_else(|| Fault::Damaged(format!("no row: {sql}")))
+}
+
+#[cfg(test)]
+mod tests;

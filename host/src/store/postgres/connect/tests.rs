@@ -1,0 +1,49 @@
+use super::*;
+use tokio_postgres::config::TargetSessionAttrs;
+
+#[track_caller]
+fn parse(url: &str) -> Address {
+    Address::parse(url).unwrap()
+}
+
+#[test]
+fn several_hosts_of_which_one_takes_writes() {
+    let url = "postgres://gate:pa%3Ass@db-1:5433,db-2/hooks?target_session_attrs=read-write";
+    let address = parse(url);
+    let writes = TargetSessionAttrs::ReadWrite;
+    assert_eq!(address.config.get_target_session_attrs(), writes);
+    assert_eq!(address.config.get_password(), Some(&b"pa:ss"[..]));
+    assert_eq!(address.place(), "postgres://db-1:5433,db-2:5432/hooks");
+    assert!(!format!("{address:?}").contains("pa:ss"), "{address:?}");
+}
+
+#[test]
+fn tls_as_libpq_has_it() {
+    let trust = |options: &str| {
+        let address = parse(&format!("postgres://db/hooks{options}"));
+        (address.config.get_ssl_mode(), address.tls.is_verified, address.tls.authority)
+    };
+    let file = || Some(PathBuf::from("/etc/our ca.pem"));
+    assert_eq!(trust(""), (SslMode::Prefer, false, None));
+    assert_eq!(trust("?sslmode=disable"), (SslMode::Disable, false, None));
+    assert_eq!(trust("?sslmode=require"), (SslMode::Require, false, None));
+    let named = "?sslmode=require&sslrootcert=/etc/our%20ca.pem";
+    assert_eq!(trust(named), (SslMode::Require, true, file()));
+    let whole = "?connect_timeout=1&sslrootcert=%2Fetc%2Four ca.pem&sslmode=verify-full";
+    assert_eq!(trust(whole), (SslMode::Require, true, file()));
+    assert_eq!(trust("?sslmode=verify-full"), (SslMode::Require, true, None));
+}
+
+#[test]
+fn what_is_no_address_is_refused_without_the_password() {
+    for (url, words) in [
+        ("postgres://gate:secret@db/hooks?sslmode=verify-ca", "must be disable, prefer, require"),
+        ("postgres://gate:secret@db/hooks?colour=red", "unknown option `colour`"),
+        ("postgres://gate:secret@db:port/hooks", "port"),
+        ("postgres://gate:secret@/hooks", "names no host"),
+    ] {
+        let error = Address::parse(url).unwrap_err().to_string();
+        assert!(error.contains(words), "{url}: {error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
