@@ -27,3 +27,6 @@ pub mod tls;
 pub mod transfer;
 pub mod vault;
 pub mod view;
+
+#[cfg(test)]
+mod simulation;
