@@ -5,7 +5,7 @@
 //! store closed.
 
 use crate::admin::{self, Health};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
@@ -18,14 +18,12 @@ use crate::metrics::{Metrics, ReloadLabel};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
-use crate::replay::Replayer;
-use crate::retain::Retainer;
 use crate::route::{Router, Routing, Subscriber};
+use crate::store::Store;
 use crate::store::sqlite::{self, SqliteStore};
-use crate::store::{Hint, Store};
-use crate::tasks::{Bell, Kind, Stop, Stopper, Tasks, stop};
+use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use crate::tls;
-use crate::vault::{Keeper, Live};
+use crate::vault::Live;
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
@@ -38,6 +36,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 pub mod stores;
+mod upkeep;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -127,7 +126,7 @@ impl App {
     ///
     /// # Errors
     /// The first thing that cannot be had; nothing has been accepted then.
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let listener = bind(config.ingest.listen, "ingest.listen").await?;
         let admin_listener = match config.admin {
             Some(address) => Some(bind(address, "admin.listen").await?),
@@ -137,18 +136,19 @@ impl App {
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
         let transport = Arc::new(transport(&config));
-        let shared = Shared::open(&config)?;
+        let shared = Shared::open(&config, clock)?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let (stop_ingest, ingest_stop) = stop();
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
         let (route_bell, deliver_bell) = (Bell::new(), Bell::new());
-        shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
+        let replay_bell = shared.upkeep(&config, &tasks, &workers_stop, &deliver_bell);
 
         let deliverer = Arc::new(shared.deliverer(&config, transport, deliver_bell.clone()));
-        let bells = [route_bell.clone(), deliver_bell.clone(), deliverer.hints.clone()];
-        let hints = pass_hints(shared.store.clone(), bells, workers_stop.clone());
+        let watch_bell = deliverer.hints.clone();
+        let bells = [route_bell.clone(), deliver_bell.clone(), watch_bell, replay_bell];
+        let hints = upkeep::pass_hints(shared.store.clone(), bells, workers_stop.clone());
         tasks.spawn(Kind::Worker, "hints", hints);
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
@@ -228,26 +228,6 @@ impl App {
         self.stop_admin.stop();
         let _ = self.tasks.idle(Kind::Serve, REQUESTS_GRACE).await;
         info!("stopped");
-    }
-}
-
-/// Rings for what other hosts wrote, until `stop`.
-async fn pass_hints(
-    store: Arc<dyn Store>,
-    [route, deliver, watch]: [Bell; 3],
-    mut stop: crate::tasks::Stop,
-) {
-    loop {
-        tokio::select! {
-            hint = store.hint() => match hint {
-                Hint::Events => route.ring(),
-                Hint::Deliveries => {
-                    deliver.ring();
-                    watch.ring();
-                }
-            },
-            () = stop.given() => return,
-        }
     }
 }
 
@@ -344,52 +324,18 @@ fn places(config: &Config) -> BTreeMap<String, Place> {
 // === impl Shared ===
 
 impl Shared {
-    fn open(config: &Config) -> Result<Self, Error> {
+    fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
         let path = &config.store.path;
         let store = SqliteStore::open(path, &options)
             .map_err(|source| Error::Store { path: path.clone(), source })?;
         Ok(Self {
             store: Arc::new(store),
-            clock: Arc::new(SystemClock),
+            clock,
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
             secrets: Live::default(),
         })
-    }
-
-    /// Starts what is done beside the stages: secrets, replays, retention.
-    fn upkeep(&self, config: &Config, tasks: &Tasks, stop: &Stop, deliver: &Bell) {
-        let stored = config.endpoints.iter().filter(|endpoint| endpoint.signs_with_stored());
-        let keeper = Keeper {
-            endpoints: stored.map(|endpoint| endpoint.name.to_string()).collect(),
-            vault: config.vault.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            live: self.secrets.clone(),
-            deliver: deliver.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let ordered = config.endpoints.iter().filter(|one| one.traffic.order.has_lanes());
-        let replayer = Replayer {
-            ordered: ordered.map(|endpoint| endpoint.name.to_string()).collect(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            bell: Bell::new(),
-            deliver: deliver.clone(),
-            metrics: self.metrics.clone(),
-        };
-        let retainer = Retainer {
-            retention: config.store.retention,
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            entropy: self.entropy.clone(),
-            metrics: self.metrics.clone(),
-        };
-        tasks.spawn(Kind::Worker, "secrets", Arc::new(keeper).run(stop.clone()));
-        tasks.spawn(Kind::Worker, "replay", Arc::new(replayer).run(stop.clone()));
-        tasks.spawn(Kind::Worker, "retain", Arc::new(retainer).run(stop.clone()));
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {
@@ -426,8 +372,8 @@ impl Shared {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             bell,
-            hints: Bell::new(),
             secrets: self.secrets.clone(),
+            hints: Bell::new(),
             metrics: self.metrics.clone(),
             in_flight: InFlight::default(),
         }

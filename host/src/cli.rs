@@ -40,6 +40,10 @@ Examples:
 #[command(name = "livekit-webhook", version, about, after_help = EXAMPLES)]
 #[command(arg_required_else_help = true, max_term_width = 100)]
 pub struct Cli {
+    /// Die at this point, for tests
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true, global = true, env = "LIVEKIT_WEBHOOK_CRASH_AT")]
+    crash_at: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -85,6 +89,10 @@ impl Cli {
     /// # Errors
     /// With the whole chain of causes, for `main` to print.
     pub async fn run(self, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+        #[cfg(debug_assertions)]
+        if let Some(point) = &self.crash_at {
+            crate::crash::arm(point)?;
+        }
         match self.command {
             Command::Serve(options) => serve::run(options).await,
             Command::Check(options) => check::run(options, out).await,

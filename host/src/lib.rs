@@ -4,13 +4,14 @@
 //! → [`route`] matches subscriptions, runs plugins and plans deliveries → [`deliver`] claims, sends
 //! and records. Stages meet in the [`store`], never in a call. Around them: [`plugin`] is the
 //! sandbox, [`app`] wires once, [`tasks`] spawns and stops, [`config`] reads what was typed,
-//! [`cli`] is the command line, [`admin`] is what an operator looks at.
+//! [`cli`] is the command line, [`admin`] is what an operator looks at, [`crash`] is for tests.
 
 pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod deliver;
 pub mod entropy;
 pub mod ingest;

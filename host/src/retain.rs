@@ -17,16 +17,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// How long things are kept unless configured: 30 days delivered, 90 days dead, 30 days in
-/// quarantine, whatever the size.
-pub const DEFAULT: Retention = Retention {
-    delivered_ms: 30 * DAY_MS,
-    dead_ms: 90 * DAY_MS,
-    quarantined_ms: 30 * DAY_MS,
-    bytes_max: None,
-};
-
-const DAY_MS: i64 = 24 * 3_600_000;
 /// Rows of each kind that one step removes.
 const STEP_ROWS_MAX: usize = 200;
 /// Steps of one round; the rest waits for the next.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on says so by panicking")]
 
+mod acceptance;
 mod addresses;
 mod bad_input;
 mod bench;
@@ -13,12 +14,15 @@ mod demo;
 mod doubles;
 mod edge;
 mod hostile;
+mod operator;
 mod plugins;
 mod postgres;
 mod receivers;
 mod refusals;
 mod reload;
+mod replay;
 mod retries;
+mod secrets;
 mod server;
 mod shutdown;
 mod storage;

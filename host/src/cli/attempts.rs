@@ -41,7 +41,7 @@ pub struct Options {
 /// # Errors
 /// No store, no such delivery, or `out` fails.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let store = options.place.open().await?.store;
+    let store = options.place.read().await?.store;
     let delivery = deliveries::find(&*store, options.delivery).await?;
     let made = store.attempts(delivery.id).await?;
     if options.json {

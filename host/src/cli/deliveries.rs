@@ -143,7 +143,7 @@ impl Which {
 /// No store, no such delivery, or `out` fails.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let which = &options.which;
-    let store = which.place.open().await?.store;
+    let store = which.place.read().await?.store;
     match options.id {
         Some(id) => show(&*store, id, which.page.json, out).await?,
         None => list(&*store, which, options.status, out).await?,
@@ -157,7 +157,7 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
 /// No store, or `out` fails.
 pub async fn run_dead(options: DeadOptions, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let which = &options.which;
-    let store = which.place.open().await?.store;
+    let store = which.place.read().await?.store;
     if options.summary {
         summary(&*store, which, out).await?;
     } else {

@@ -105,7 +105,7 @@ async fn find(opened: &Opened, name: &str) -> anyhow::Result<Overview> {
 }
 
 async fn list(common: Common, out: &mut dyn Write) -> anyhow::Result<()> {
-    let all = overviews(&common.place.open().await?).await?;
+    let all = overviews(&common.place.read().await?).await?;
     let now = now();
     if common.json {
         for one in &all {
@@ -147,7 +147,7 @@ fn why(health: &Health, now: Timestamp) -> Option<String> {
 }
 
 async fn show(one: One, out: &mut dyn Write) -> anyhow::Result<()> {
-    let found = find(&one.common.place.open().await?, &one.name).await?;
+    let found = find(&one.common.place.read().await?, &one.name).await?;
     print(&found, one.common.json, out)
 }
 

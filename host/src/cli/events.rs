@@ -56,7 +56,7 @@ pub struct Options {
 /// # Errors
 /// No store, no such event, or `out` fails.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let store = options.place.open().await?.store;
+    let store = options.place.read().await?.store;
     if let Some(id) = options.id {
         let event = store.event(id).await?;
         let event = event.with_context(|| {

@@ -34,10 +34,19 @@ pub struct Opened {
 // === impl Place ===
 
 impl Place {
-    /// Opens the store beside the hosts that serve from it.
+    /// Opens the store to read from it.
     ///
     /// # Errors
     /// What is wrong with the configuration, or the store.
+    pub async fn read(&self) -> anyhow::Result<Opened> {
+        let (url, config) = self.resolve()?;
+        Ok(Opened { store: stores::open_to_read(&url).await?, config })
+    }
+
+    /// Opens the store for a small write, beside the hosts that serve from it.
+    ///
+    /// # Errors
+    /// As [`Place::read`].
     pub async fn open(&self) -> anyhow::Result<Opened> {
         let (url, config) = self.resolve()?;
         Ok(Opened { store: stores::open_beside(&url).await?, config })
@@ -46,7 +55,7 @@ impl Place {
     /// Opens the store for something that no host may be in the way of.
     ///
     /// # Errors
-    /// As [`Place::open`], and when a host serves from an embedded store.
+    /// As [`Place::read`], and when a host serves from an embedded store.
     pub async fn open_alone(&self) -> anyhow::Result<Opened> {
         let (url, config) = self.resolve()?;
         Ok(Opened { store: stores::open_alone(&url).await?, config })

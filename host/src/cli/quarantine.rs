@@ -44,7 +44,7 @@ pub struct Options {
 /// # Errors
 /// No store, no such item, or `out` fails.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let store = options.place.open().await?.store;
+    let store = options.place.read().await?.store;
     let limit = options.id.map_or(usize::from(options.limit), |_| PAGE_MAX);
     let mut items = store.quarantined(limit).await?;
     if let Some(id) = options.id {

@@ -127,7 +127,10 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
     if let Some(command) = options.command {
         return manage::run(command, out).await;
     }
-    let opened = options.place.open().await?;
+    let opened = match options.dry_run {
+        true => options.place.read().await?,
+        false => options.place.open().await?,
+    };
     let store = &*opened.store;
     let now = now();
     let selection = ask::checked(options.select(store).await?, now)?;

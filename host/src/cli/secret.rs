@@ -154,7 +154,7 @@ fn takes_stored(opened: &Opened, name: &str) -> anyhow::Result<()> {
 }
 
 async fn list(common: Common, out: &mut dyn Write) -> anyhow::Result<()> {
-    let opened = common.place.open().await?;
+    let opened = common.place.read().await?;
     let rows = opened.store.secrets().await?;
     let now = now();
     if common.json {

@@ -98,7 +98,7 @@ async fn migrate(common: Common, out: &mut dyn Write) -> anyhow::Result<ExitCode
 }
 
 async fn check(common: Common, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let store = common.place.open().await?.store;
+    let store = common.place.read().await?.store;
     let findings = store.check().await?;
     if common.json {
         let texts: Vec<&str> = findings.iter().map(|finding| finding.0.as_str()).collect();
@@ -123,7 +123,7 @@ async fn vacuum(common: Common, out: &mut dyn Write) -> anyhow::Result<ExitCode>
 }
 
 async fn export(options: Export, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let store = options.common.place.open().await?.store;
+    let store = options.common.place.read().await?.store;
     if options.file == Path::new("-") {
         let mut stdout = BufWriter::new(std::io::stdout());
         transfer::export(&*store, now(), &mut stdout).await?;

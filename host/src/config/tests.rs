@@ -4,6 +4,7 @@ mod mistakes;
 mod properties;
 mod requests;
 mod sealing;
+mod traffic;
 
 use super::*;
 

@@ -9,6 +9,14 @@ use crate::tasks::{Kind, Tasks, stop};
 use livekit_webhook_core::delivery::Next;
 use livekit_webhook_core::id::EventId;
 
+const DAY_MS: i64 = 24 * 3_600_000;
+const RETENTION: Retention = Retention {
+    delivered_ms: 30 * DAY_MS,
+    dead_ms: 90 * DAY_MS,
+    quarantined_ms: 30 * DAY_MS,
+    bytes_max: None,
+};
+
 async fn with_delivered(events: u32) -> (Arc<MemoryStore>, ManualClock, Arc<Retainer>) {
     let store = Arc::new(MemoryStore::new(3_600_000));
     for number in 1..=events {
@@ -19,7 +27,7 @@ async fn with_delivered(events: u32) -> (Arc<MemoryStore>, ManualClock, Arc<Reta
     }
     let clock = ManualClock::at(later(20_000));
     let retainer = Retainer {
-        retention: DEFAULT,
+        retention: RETENTION,
         store: store.clone(),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(Entropy::seeded(1)),
@@ -66,7 +74,7 @@ async fn what_is_past_its_time_goes_in_steps_and_what_is_owed_stays() {
 async fn two_hosts_may_do_it_at_once() {
     let (store, clock, one) = with_delivered(500).await;
     let two = Arc::new(Retainer {
-        retention: DEFAULT,
+        retention: RETENTION,
         store: store.clone(),
         clock: Arc::new(clock.clone()),
         entropy: Arc::new(Entropy::seeded(2)),

@@ -6,17 +6,21 @@ use crate::clock::Clock;
 use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
+use crate::replay::Replayer;
+use crate::retain::{self, Retainer};
 use crate::route::{Router, Routing, Subscriber};
-use crate::store::{ReplayDelivery, ReplayState, ReplayStep, Store, StoredReplay};
-use crate::tasks::{Bell, Kind, Stop, Stopper, Tasks, stop};
+use crate::store::{Retention, Store};
+use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
+use crate::vault::keeper::Live;
+use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_core::time::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-/// Events a replay looks at in one step.
-const REPLAY_STEP: usize = 4;
+/// How long a world that forgets keeps what has ended, in milliseconds.
+const KEPT_MS: i64 = 20_000;
 /// How long a host that is asked to stop may take.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -74,9 +78,7 @@ impl Host {
         let store: Arc<dyn Store> = world.store.clone();
         let metrics = Arc::new(Metrics::new());
         let net = Net { world: world.clone(), host: number, clock: clock.clone() };
-        let named = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
-            (endpoint.name.to_string(), Place::new(endpoint.clone()))
-        };
+        let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
         let deliverer = Arc::new(Deliverer {
             endpoints: world.endpoints.iter().map(named).collect(),
             in_flight_max: 8,
@@ -86,6 +88,7 @@ impl Host {
             entropy: entropy.clone(),
             bell: deliver.clone(),
             hints: Bell::new(),
+            secrets: Live::default(),
             metrics: metrics.clone(),
             in_flight: InFlight::default(),
         });
@@ -96,13 +99,31 @@ impl Host {
             entropy: entropy.clone(),
             bell: route.clone(),
             deliver: deliver.clone(),
-            metrics,
+            metrics: metrics.clone(),
             shares: 1,
         });
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), stop.clone()));
         tasks.spawn(Kind::Worker, "route", router.run(tasks.clone(), stop.clone()));
-        let replays = replay(store, clock.clone(), entropy.clone(), deliver, stop);
-        tasks.spawn(Kind::Worker, "replay", replays);
+        let is_ordered = |e: &&Endpoint| e.traffic.order.has_lanes();
+        let ordered = world.endpoints.iter().filter(is_ordered);
+        let replayer = Arc::new(Replayer {
+            ordered: ordered.map(|endpoint| endpoint.name.to_string()).collect(),
+            store: store.clone(),
+            clock: Arc::new(clock.clone()),
+            entropy: entropy.clone(),
+            bell: Bell::new(),
+            deliver,
+            metrics: metrics.clone(),
+        });
+        tasks.spawn(Kind::Worker, "replay", replayer.run(stop.clone()));
+        let retainer = Arc::new(Retainer {
+            retention: retention(world),
+            store,
+            clock: Arc::new(clock.clone()),
+            entropy: entropy.clone(),
+            metrics,
+        });
+        tasks.spawn(Kind::Worker, "retain", retainer.run(stop));
         world.tell(format!("host {number} starts"));
         Self { number, clock, entropy, route, tasks, stopper }
     }
@@ -142,7 +163,7 @@ impl Host {
 
 /// All events to all endpoints.
 fn routing(world: &World) -> Routing {
-    let subscriber = |endpoint: &livekit_webhook_core::endpoint::Endpoint| {
+    let subscriber = |endpoint: &Endpoint| {
         let all = vec!["*".parse().unwrap()];
         let none = Vec::new;
         let name = endpoint.name.clone();
@@ -158,57 +179,9 @@ fn routing(world: &World) -> Routing {
     Routing::new(world.endpoints.iter().map(subscriber).collect())
 }
 
-/// Goes on with what replays there are.
-async fn replay(
-    store: Arc<dyn Store>,
-    clock: SkewedClock,
-    entropy: Arc<Entropy>,
-    deliver: Bell,
-    mut stop: Stop,
-) {
-    while !stop.is_given() {
-        for replay in store.replays(10).await.unwrap_or_default() {
-            if replay.state == ReplayState::Running {
-                // What fails is tried again from what is stored.
-                let _ = step(&*store, &clock, &entropy, replay).await;
-                deliver.ring();
-            }
-        }
-        let _ = tokio::time::timeout(Duration::from_millis(700), stop.given()).await;
+fn retention(world: &World) -> Retention {
+    match world.forgets {
+        true => Retention { delivered_ms: KEPT_MS, dead_ms: KEPT_MS, ..retain::DEFAULT },
+        false => retain::DEFAULT,
     }
-}
-
-async fn step(
-    store: &dyn Store,
-    clock: &SkewedClock,
-    entropy: &Entropy,
-    replay: StoredReplay,
-) -> Result<(), crate::store::Error> {
-    let selection = &replay.selection;
-    let (candidates, next) = store.candidates(selection, replay.cursor, REPLAY_STEP).await?;
-    let mut deliveries = Vec::new();
-    let mut skipped = 0;
-    for candidate in &candidates {
-        let planned = selection.plan(candidate);
-        skipped += planned.skipped as u64;
-        for again in planned.again {
-            let is_ordered = matches!(again.endpoint.as_str(), "ordered" | "skipping");
-            deliveries.push(ReplayDelivery {
-                id: entropy.delivery_id(clock.now()),
-                of: again.of,
-                endpoint: again.endpoint,
-                is_ordered,
-                due_at: clock.now(),
-            });
-        }
-    }
-    let step = ReplayStep {
-        replay: replay.id,
-        from: replay.cursor,
-        to: next.or(candidates.last().map(|last| last.event)).or(replay.cursor),
-        deliveries,
-        skipped,
-        is_done: next.is_none(),
-    };
-    store.record_replay(clock.now(), step).await.map(drop)
 }

@@ -28,8 +28,10 @@ pub struct Ledger {
     healths: BTreeMap<String, (u64, i64)>,
     /// How deliveries ended.
     ended: BTreeMap<DeliveryId, State>,
-    /// Acknowledged events by their number, and their body.
-    pub acknowledged: BTreeMap<u64, String>,
+    /// Events and the endpoints at which a delivery of theirs has ended.
+    pub ended_at: BTreeSet<(EventId, String)>,
+    /// Acknowledged events by their number: the body, and the id of the first.
+    pub acknowledged: BTreeMap<u64, (String, EventId)>,
     /// Requests that were repeated because a crash cut them off.
     pub repeats: u32,
     pub requests: u32,
@@ -94,9 +96,8 @@ impl Ledger {
         });
     }
 
-    /// Notes what is stored: which healths all can know, and that what has ended stays so.
-    pub fn observe(&mut self, at_ms: i64, store: &MemoryStore) {
-        let mut changed = Vec::new();
+    /// Notes since when all can know an endpoint's health.
+    fn observe_healths(&mut self, at_ms: i64, store: &MemoryStore) {
         store.look(|tables| {
             for (name, health) in &tables.healths {
                 let known = self.healths.entry(name.clone()).or_insert((0, at_ms));
@@ -104,16 +105,26 @@ impl Ledger {
                     *known = (health.version, at_ms);
                 }
             }
+        });
+    }
+
+    /// Notes what has ended, and that it stays so.
+    pub fn observe_ends(&mut self, at_ms: i64, store: &MemoryStore, forgets: bool) {
+        self.observe_healths(at_ms, store);
+        let mut changed = Vec::new();
+        store.look(|tables| {
             for row in tables.deliveries.values().filter(|row| row.stored.state != State::Pending) {
-                let was = *self.ended.entry(row.stored.id).or_insert(row.stored.state);
-                if was != row.stored.state {
-                    changed.push(row.stored.id);
+                let stored = &row.stored;
+                if self.ended.insert(stored.id, stored.state).is_none() {
+                    self.ended_at.insert((stored.event, stored.endpoint.clone()));
                 }
             }
-            let gone = |id: &&DeliveryId| {
-                tables.deliveries.get(id).is_none_or(|row| row.stored.state == State::Pending)
-            };
-            changed.extend(self.ended.keys().filter(gone));
+            for (id, state) in &self.ended {
+                let now = tables.deliveries.get(id).map(|row| row.stored.state);
+                if now.map_or(!forgets, |now| now != *state) {
+                    changed.push(*id);
+                }
+            }
         });
         for id in changed {
             self.accuse(at_ms, format!("{id} had ended and changed"));
@@ -128,7 +139,7 @@ pub fn begin(world: &Arc<World>, host: usize, now: Timestamp, outgoing: &Outgoin
     let attempt: u32 = outgoing.headers["webhook-attempt"].to_str().unwrap().parse().unwrap();
     let mut ledger = world.ledger();
     let ledger = &mut *ledger;
-    ledger.observe(at_ms, &world.store);
+    ledger.observe_healths(at_ms, &world.store);
     let bodies = bodies(&outgoing.body);
     let mut wrong = Vec::new();
     let mut deliveries = Vec::new();
@@ -201,7 +212,7 @@ pub fn finish(world: &World, number: u64, status: u16) {
     let at_ms = world.elapsed_ms();
     let mut ledger = world.ledger();
     let ledger = &mut *ledger;
-    ledger.observe(at_ms, &world.store);
+    ledger.observe_healths(at_ms, &world.store);
     ledger.tell(at_ms, format!("#{number} {status}"));
     let Some(flight) = ledger.flights.get(&number) else { return };
     for id in &flight.deliveries {

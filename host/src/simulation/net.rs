@@ -3,7 +3,7 @@
 use super::host::SkewedClock;
 use super::world::World;
 use crate::clock::Clock;
-use crate::deliver::transport::{Answered, Failure, Outgoing, Transport};
+use crate::deliver::transport::{Answered, Failure, Outgoing, Transport, Way};
 use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::HeaderMap;
@@ -78,22 +78,15 @@ impl Transport for Net {
         drop(flight);
         let mut headers = HeaderMap::new();
         match act {
-            Act::Fail(class) => return Err(failure(class)),
+            Act::Fail(class) => return Err(Failure::new(class, "as rolled")),
             Act::Later(_, seconds) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             Act::Status(_) => {}
         }
-        Ok(answered(status, headers))
+        let (body_start, way) = (Bytes::new(), Way::default());
+        Ok(Answered { status, headers, body_start, way, token_dropped: false })
     }
-}
-
-fn answered(status: u16, headers: HeaderMap) -> Answered {
-    Answered { status, headers, body_start: Bytes::new(), address: None }
-}
-
-fn failure(class: ErrorClass) -> Failure {
-    Failure { class, text: "as rolled".to_owned() }
 }
 
 impl Net {

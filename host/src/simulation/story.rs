@@ -19,8 +19,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Steps of a run while there is trouble.
-const STEPS_MIN: u64 = 60;
-const STEPS_MORE: u64 = 140;
+const STEPS_MIN: u64 = 30;
+const STEPS_MORE: u64 = 90;
 /// A sender tries so often, as LiveKit does.
 const SENDS_MAX: u32 = 5;
 /// How long it may take until nothing is owed when all is well, in looks of a second.
@@ -108,7 +108,7 @@ impl Story {
         if self.outage_ends_ms.is_some_and(|end_ms| end_ms <= now_ms) {
             self.end_outage();
         }
-        self.world.ledger().observe(now_ms, &self.world.store);
+        self.world.ledger().observe_ends(now_ms, &self.world.store, self.world.forgets);
     }
 
     fn end_outage(&mut self) {
@@ -227,7 +227,7 @@ impl Story {
         let replay = StoredReplay {
             id: ReplayId::new(now.as_millis(), self.last_replay),
             selection: Selection::default(),
-            rate_milli: 1_000,
+            rate_milli: 20_000,
             created_at: now,
             updated_at: now,
             state: ReplayState::Running,
@@ -307,7 +307,7 @@ async fn send(world: &World, host: &Host, number: u64) {
     let lane = world.dice.pick(&[None, Some("r1"), Some("r2"), Some("r3")]);
     // Now and then the same event comes again later, or another under its name.
     let number = if world.dice.one_in(12) { world.dice.roll(number) + 1 } else { number };
-    let known = world.ledger().acknowledged.get(&number).cloned();
+    let known = world.ledger().acknowledged.get(&number).map(|(body, _)| body.clone());
     let body = match known {
         Some(body) if !world.dice.one_in(4) => body,
         Some(_) => format!("{{\"other\":{number}}}"),
@@ -315,8 +315,9 @@ async fn send(world: &World, host: &Host, number: u64) {
     };
     for _ in 0..SENDS_MAX {
         let now = host.clock.now();
+        let id = host.entropy.event_id(now);
         let event = NewEvent {
-            id: host.entropy.event_id(now),
+            id,
             source: "prod".to_owned(),
             dedupe_key: format!("EV_{number}"),
             kind: "room_started".to_owned(),
@@ -332,7 +333,11 @@ async fn send(world: &World, host: &Host, number: u64) {
             Ok(appended) => {
                 world.tell(format!("host {} {body} {}", host.number, word(appended)));
                 if !matches!(appended, Appended::Conflict { .. }) && !body.contains("other") {
-                    world.ledger().acknowledged.insert(number, body);
+                    let of = match appended {
+                        Appended::Duplicate { of } | Appended::Conflict { of } => of,
+                        Appended::Stored => id,
+                    };
+                    world.ledger().acknowledged.insert(number, (body, of));
                 }
                 return host.route.ring();
             }

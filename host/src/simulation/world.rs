@@ -52,6 +52,8 @@ pub struct World {
     pub clocks: Clocks,
     /// A host that comes back finds its claims gone, as with a store of its own.
     pub has_own_store: bool,
+    /// Retention takes what has ended some seconds ago.
+    pub forgets: bool,
     /// Of a thousand calls to the store so many go wrong; over a thousand: all.
     pub faults_permille: Arc<AtomicU32>,
     /// Some restart forgot the rates.
@@ -104,6 +106,7 @@ impl World {
             endpoints,
             clocks: dice.pick(&[Clocks::Same, Clocks::Same, Clocks::Near, Clocks::Wild]),
             has_own_store: dice.one_in(3),
+            forgets: dice.one_in(4),
             faults_permille,
             has_forgotten: AtomicBool::new(false),
             dice,
@@ -179,10 +182,12 @@ fn script(seed: u64, permille: Arc<AtomicU32>) -> crate::store::memory::Script {
             return None;
         }
         let wait = Duration::from_millis(1 + dice.roll(2_000));
-        // A claim whose answer is slow would be used later than the store has allowed it, so its
-        // rate could not be checked.
-        let slow = if call == Call::Claim { Fault::Slow(wait) } else { Fault::SlowAnswer(wait) };
-        Some(dice.pick(&[Fault::Unavailable, Fault::Full, Fault::LostAnswer, slow]))
+        let (before, after) = (Fault::Slow(wait), Fault::SlowAnswer(wait));
+        let faults = [Fault::Unavailable, Fault::Full, Fault::LostAnswer, before, after];
+        // A slow claim comes with a time that has passed, as from a clock that is behind: its rate
+        // could not be checked.
+        let kinds = if call == Call::Claim { 3 } else { faults.len() };
+        Some(dice.pick(&faults[..kinds]))
     })
 }
 

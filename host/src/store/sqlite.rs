@@ -1,32 +1,43 @@
 //! The embedded store: one SQLite file.
 //!
 //! The cast: one *writer* thread that turns whatever is queued into one transaction ([`writer`]); a
-//! few *readers* on blocking threads beside it; *leases* in memory, since the file has one owner.
-//! The owner holds a lock on `FILE.lock` while it serves; command-line readers open the file beside
-//! it, without the lock and for reading only.
+//! few *readers* on blocking threads beside it; *flights* and leases in memory, since the file has
+//! one owner. The owner holds a lock on `FILE.lock` while it serves.
 //!
-//! Guarantee: an acknowledged write is in the log and synced (`synchronous=FULL`), so it survives a
-//! kill -9 and, if the disk keeps its word, a power cut. A failed write changes nothing, in the
-//! file or in memory, and the store goes on. Not promised: leases across a restart (they are
-//! released, the workers being gone), and more than one machine.
+//! A command line works beside the owner. It reads everything, and it makes the small writes of an
+//! operator (health, replays, secrets) in short transactions of its own, between those of the owner.
+//! The owner keeps no copy of what they change: health is read with every claim, replays and secrets
+//! are read when they are needed, counters do not count them. So nothing can be stale, and what
+//! looks once a second learns of a change within a second. All else needs the owner, since only its
+//! memory knows what is claimed. Where there is no owner, the command becomes it.
+//!
+//! Guarantee: an append is in the log and synced before it is acknowledged, so it survives a kill -9
+//! and, if the disk keeps its word, a power cut; so does everything but plans and attempts. These
+//! survive a kill -9 at once and a power cut after [`SYNC_DELAY_MS`] or the next append: what
+//! is lost then is the end of the log, in order and whole, so some attempts are made again. A failed
+//! write changes nothing, in the file or in memory, and the store goes on. Not promised: leases,
+//! rates and requests in flight across a restart (the workers are gone), and more than one machine.
 
 use super::leases::Leases;
-use super::{
-    Appended, AttemptRecord, AttemptResult, Claim, Claimed, DeliveryFilter, Depth, Due, Error,
-    EventFilter, Fence, NewEvent, Plan, Quarantined, Quota, Recorded, Store, StoredDelivery,
-    StoredEvent,
-};
-use async_trait::async_trait;
-use livekit_webhook_core::id::{DeliveryId, EventId};
-use livekit_webhook_core::time::Timestamp;
+use super::{Error, Fence};
+use flight::Flights;
+use livekit_webhook_core::id::EventId;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, oneshot};
 
+mod candidates;
+mod check;
 mod claim;
+mod export;
+mod flight;
+mod lanes;
 mod open;
+mod pages;
+mod port;
 mod read;
 mod rows;
 mod schema;
@@ -34,9 +45,10 @@ mod write;
 mod writer;
 
 pub use open::{OpenError, Options};
+pub use writer::SYNC_DELAY_MS;
 
-use write::{Effects, Scope};
-use writer::{Command, QUEUE_BYTES_MAX, Queued};
+use write::{Effects, Scope, Walks};
+use writer::{Command, Kind, Message, QUEUE_BYTES_MAX};
 
 /// Connections that read at the same time.
 pub const READERS_MAX: usize = 4;
@@ -46,16 +58,30 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     readers: Arc<Readers>,
     /// `None` when closed or opened for reading.
-    queue: Mutex<Option<mpsc::Sender<Queued>>>,
+    queue: Mutex<Option<Sender<Message>>>,
+    /// Room in the queue, in commands.
+    places: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    is_reader: bool,
+    role: Role,
+}
+
+/// What an opened file may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Owner,
+    /// Reading, and an operator's small writes, while another process owns the file.
+    Beside,
+    /// Reading.
+    Reader,
 }
 
 /// What the writer, the claims and the gauges share.
 struct Shared {
     dedupe_window_ms: i64,
     events: Mutex<Leases<EventId>>,
-    deliveries: Mutex<Leases<DeliveryId>>,
+    flights: Mutex<Flights>,
+    walks: Mutex<Walks>,
     /// High bits: how often the file was opened, so that no fence is ever used twice.
     fence: AtomicU64,
     /// Body bytes in the queue.
@@ -70,10 +96,14 @@ struct Readers {
     permits: Arc<Semaphore>,
 }
 
-/// A write to a store that was opened for reading.
+/// Something that only another role may do.
 #[derive(Debug, thiserror::Error)]
-#[error("the store was opened for reading only")]
-struct ReadOnly;
+enum Refused {
+    #[error("the store was opened for reading only")]
+    ReadOnly,
+    #[error("the file is owned by another process, and only the owner may do this")]
+    NotOwner,
+}
 
 // === impl Shared ===
 
@@ -82,8 +112,12 @@ impl Shared {
         self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deliveries(&self) -> MutexGuard<'_, Leases<DeliveryId>> {
-        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn walks(&self) -> MutexGuard<'_, Walks> {
+        self.walks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn next_fence(&self) -> Fence {
@@ -99,8 +133,8 @@ impl Shared {
         let mut events = self.events();
         effects.events.iter().for_each(|&id| events.finish(id));
         drop(events);
-        let mut deliveries = self.deliveries();
-        effects.deliveries.iter().for_each(|&id| deliveries.finish(id));
+        let mut flights = self.flights();
+        effects.deliveries.iter().for_each(|&id| flights.finish(id));
     }
 
     /// After a rollback.
@@ -108,54 +142,84 @@ impl Shared {
         let mut events = self.events();
         effects.events.iter().for_each(|&id| events.unsettle(id));
         drop(events);
-        let mut deliveries = self.deliveries();
-        effects.deliveries.iter().for_each(|&id| deliveries.unsettle(id));
+        let mut flights = self.flights();
+        effects.deliveries.iter().for_each(|&id| flights.unsettle(id));
     }
 }
 
 // === impl SqliteStore ===
 
 impl SqliteStore {
-    fn queue(&self) -> Result<mpsc::Sender<Queued>, Error> {
-        if self.is_reader {
-            return Err(Error::Unavailable(Box::new(ReadOnly)));
+    /// What it was opened for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    fn queue(&self, needed: Role) -> Result<Sender<Message>, Error> {
+        let refused = match (self.role, needed) {
+            (Role::Owner, _) | (Role::Beside, Role::Beside) => None,
+            (Role::Beside, _) => Some(Refused::NotOwner),
+            (Role::Reader, _) => Some(Refused::ReadOnly),
+        };
+        if let Some(refused) = refused {
+            return Err(Error::Unavailable(Box::new(refused)));
         }
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.clone().ok_or(Error::Closed)
     }
 
     /// Queues a command of ingest, or says that the queue is full.
-    async fn offer<T, F>(&self, bytes: usize, run: F) -> Result<T, Error>
+    async fn offer<T, F>(&self, kind: Kind, bytes: usize, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let queue = self.queue()?;
+        let queue = self.queue(Role::Owner)?;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Full)?;
         let before = self.shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let (queued, result) = Command::queued(run, bytes);
-        let sent = if before > 0 && before.saturating_add(bytes) > QUEUE_BYTES_MAX {
-            Err(Error::Full)
-        } else {
-            queue.try_send(queued).map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Error::Full,
-                mpsc::error::TrySendError::Closed(_) => Error::Closed,
-            })
-        };
-        if let Err(error) = sent {
+        let is_full = before > 0 && before.saturating_add(bytes) > QUEUE_BYTES_MAX;
+        let (queued, result) = Command::queued(kind, bytes, place, run);
+        if is_full || queue.send(queued).is_err() {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(error);
+            return Err(if is_full { Error::Full } else { Error::Closed });
         }
         result.await.map_err(|_| Error::Closed)?
     }
 
     /// Queues a command of a worker, which waits for its place: it makes room, and workers are few.
-    async fn send<T, F>(&self, run: F) -> Result<T, Error>
+    async fn send<T, F>(&self, kind: Kind, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (queued, result) = Command::queued(run, 0);
-        self.queue()?.send(queued).await.map_err(|_| Error::Closed)?;
+        self.send_as(Role::Owner, kind, run).await
+    }
+
+    async fn send_as<T, F>(&self, needed: Role, kind: Kind, run: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.queue(needed)?;
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Error::Closed)?;
+        let (queued, result) = Command::queued(kind, 0, place, run);
+        // Asked again: it may have been closed while this waited.
+        self.queue(needed)?.send(queued).map_err(|_| Error::Closed)?;
+        result.await.map_err(|_| Error::Closed)?
+    }
+
+    /// A small write of an operator, which may be beside the owner.
+    async fn operate<T, F>(&self, run: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.send_as(Role::Beside, Kind::Upkeep, run).await
+    }
+
+    async fn compact(&self) -> Result<(), Error> {
+        let (reply, result) = oneshot::channel();
+        self.queue(Role::Owner)?.send(Message::Vacuum(reply)).map_err(|_| Error::Closed)?;
         result.await.map_err(|_| Error::Closed)?
     }
 
@@ -181,7 +245,7 @@ impl SqliteStore {
 
     /// Claims need the owner: readers have no leases.
     fn owner(&self) -> Result<Arc<Shared>, Error> {
-        self.queue().map(|_| Arc::clone(&self.shared))
+        self.queue(Role::Owner).map(|_| Arc::clone(&self.shared))
     }
 }
 
@@ -221,115 +285,6 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.finish();
-    }
-}
-
-#[async_trait]
-impl Store for SqliteStore {
-    async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
-        self.offer(event.body.len(), move |scope| write::append(scope, &event)).await
-    }
-
-    async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
-        self.offer(item.body.len(), move |scope| write::quarantine(scope, &item)).await
-    }
-
-    async fn claim_unplanned(
-        &self,
-        now: Timestamp,
-        lease_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<Claim<StoredEvent>>, Error> {
-        let shared = self.owner()?;
-        self.read(move |conn| claim::unplanned(conn, &shared, now, lease_ms, limit)).await
-    }
-
-    async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
-        self.send(move |scope| write::plans(scope, now, &plans)).await
-    }
-
-    async fn claim_due(
-        &self,
-        now: Timestamp,
-        lease_ms: i64,
-        quotas: Vec<Quota>,
-    ) -> Result<Due, Error> {
-        let shared = self.owner()?;
-        self.read(move |conn| claim::due(conn, &shared, now, lease_ms, &quotas)).await
-    }
-
-    async fn record_attempts(
-        &self,
-        now: Timestamp,
-        results: Vec<AttemptResult>,
-    ) -> Result<Vec<Recorded>, Error> {
-        self.send(move |scope| write::attempts(scope, now, &results)).await
-    }
-
-    async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {
-        let shared = self.owner()?;
-        for claim in claimed {
-            match claim {
-                Claimed::Event(_, fence) => shared.events().release(fence),
-                Claimed::Delivery(_, fence) => shared.deliveries().release(fence),
-            }
-        }
-        Ok(())
-    }
-
-    async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error> {
-        self.read(|conn| read::pending_by_endpoint(conn)).await
-    }
-
-    async fn event(&self, id: EventId) -> Result<Option<StoredEvent>, Error> {
-        self.read(move |conn| read::event(conn, id)).await
-    }
-
-    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, Error> {
-        let (before, limit) = (filter.before, filter.limit);
-        self.read(move |conn| read::events(conn, before, limit)).await
-    }
-
-    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<StoredDelivery>, Error> {
-        self.read(move |conn| read::deliveries(conn, &filter)).await
-    }
-
-    async fn attempts(&self, delivery: DeliveryId) -> Result<Vec<AttemptRecord>, Error> {
-        self.read(move |conn| read::attempts(conn, delivery)).await
-    }
-
-    async fn quarantined(&self, limit: usize) -> Result<Vec<Quarantined>, Error> {
-        self.read(move |conn| read::quarantined(conn, limit)).await
-    }
-
-    async fn depth(&self) -> Result<Depth, Error> {
-        let [unplanned, pending, dead, quarantined] = if self.is_reader {
-            self.read(|conn| read::depth(conn)).await?
-        } else {
-            self.queue()?;
-            self.shared.counters.each_ref().map(|counter| counter.load(Ordering::Relaxed))
-        };
-        let count = |value: i64| u64::try_from(value).unwrap_or(0);
-        Ok(Depth {
-            unplanned: count(unplanned),
-            pending: count(pending),
-            dead: count(dead),
-            quarantined: count(quarantined),
-        })
-    }
-
-    async fn close(&self) -> Result<(), Error> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.readers.permits.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let join = move || thread.join().map_err(|_| "the writer panicked");
-            let joined = tokio::task::spawn_blocking(join).await;
-            let joined = joined.map_err(|error| Error::Unavailable(error.into()))?;
-            joined.map_err(|words| Error::Damaged(words.to_owned()))?;
-        }
-        self.readers.close();
-        Ok(())
     }
 }
 

@@ -6,19 +6,6 @@ use super::sqlite::{Options, SqliteStore};
 use super::{Error, Store};
 use std::sync::Arc;
 
-/// Modules of the suite that SQLite passes so far.
-const SQLITE: [&str; 4] = ["append::", "claim::", "reads::", "record::"];
-/// Cases of these that it does not pass yet.
-const NOT_YET_SQLITE: [&str; 7] = [
-    "reads::oldest",
-    "append::sequences_count_in_each_lane",
-    "append::sequences_of_many_at_once",
-    "claim::in_flight_is_counted_over_all_claims",
-    "claim::rate_is_shared_by_all_claims",
-    "claim::a_rate_is_not_charged_for_nothing",
-    "claim::next_at_with_no_place_in_flight",
-];
-
 #[tokio::test]
 async fn memory_conforms() {
     conformance::run(async || Arc::new(MemoryStore::new(WINDOW_MS)) as Arc<dyn Store>).await;
@@ -29,17 +16,12 @@ async fn sqlite_conforms() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options { dedupe_window_ms: WINDOW_MS };
     let mut count = 0;
-    let mut open = async || {
+    let open = async || {
         count += 1;
         let path = folder.path().join(format!("{count}.db"));
         Arc::new(SqliteStore::open(&path, &options).unwrap()) as Arc<dyn Store>
     };
-    for case in conformance::cases() {
-        let is_built = SQLITE.iter().any(|module| case.name.starts_with(module));
-        if is_built && !NOT_YET_SQLITE.contains(&case.name) {
-            case.run(&mut open).await;
-        }
-    }
+    conformance::run(open).await;
 }
 
 #[tokio::test]

@@ -10,11 +10,11 @@ use std::process::Command;
 const FILE_LINES_MAX: usize = 400;
 
 /// Modules that any other may use: they know nothing of the stages.
-const COMMON: [&str; 3] = ["tasks", "metrics", "clock"];
+const COMMON: [&str; 4] = ["tasks", "metrics", "clock", "crash"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 23] = [
+const EDGES: [(&str, &[&str]); 24] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -49,6 +49,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     ("clock", &[]),
     ("entropy", &[]),
     ("tls", &[]),
+    ("crash", &[]),
     ("simulation", &["deliver", "entropy", "replay", "retain", "route", "store", "vault"]),
 ];
 

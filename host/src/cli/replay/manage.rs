@@ -69,7 +69,7 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
 }
 
 async fn list(options: List, out: &mut dyn Write) -> anyhow::Result<()> {
-    let store = options.place.open().await?.store;
+    let store = options.place.read().await?.store;
     let replays = store.replays(usize::from(options.limit)).await?;
     if options.json {
         for replay in &replays {
@@ -95,7 +95,7 @@ async fn list(options: List, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 async fn show(options: One, out: &mut dyn Write) -> anyhow::Result<()> {
-    let store = options.place.open().await?.store;
+    let store = options.place.read().await?.store;
     let replay = ask::find(&*store, options.id).await?;
     let fates = Fates::of(&*store, options.id).await?;
     if options.json {

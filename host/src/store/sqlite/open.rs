@@ -1,16 +1,16 @@
 //! Opening a file: the lock beside it, its version, its settings, its counters.
 
 use super::writer::{QUEUE_COMMANDS_MAX, Writer};
-use super::{READERS_MAX, Readers, Shared, SqliteStore, schema};
+use super::{READERS_MAX, Readers, Role, Shared, SqliteStore, schema};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params};
-use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 /// How long the same event key is looked for, in milliseconds: 24 hours.
 const DEDUPE_WINDOW_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -65,6 +65,9 @@ pub enum OpenError {
     /// SQLite's own.
     #[error("SQLite cannot use the file")]
     Sqlite(#[from] rusqlite::Error),
+    /// The log beside the file cannot be opened.
+    #[error("cannot open the file's log")]
+    Log(#[source] std::io::Error),
     /// The system gave no thread.
     #[error("cannot start the writer")]
     Thread(#[source] std::io::Error),
@@ -84,13 +87,7 @@ impl SqliteStore {
     /// [`OpenError`].
     pub fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        let mut conn = Connection::open_with_flags(
-            path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-                | OpenFlags::SQLITE_OPEN_CREATE
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
-        set_up(&conn)?;
+        let mut conn = writable(path, OpenFlags::SQLITE_OPEN_CREATE)?;
         schema::version(&conn)?;
         // A few megabytes of log between two checkpoints spare a sync or two per commit; the log
         // file is cut back to the size limit after a burst.
@@ -100,22 +97,24 @@ impl SqliteStore {
         )?;
         schema::migrate(&mut conn)?;
         let (opened, counters) = begin(&mut conn)?;
-        let shared = Arc::new(shared(options, opened, counters));
-        let (sender, queue) = mpsc::channel(QUEUE_COMMANDS_MAX);
-        let readers = Arc::new(readers(path)?);
-        let endpoints = HashMap::new();
-        let writer = Writer { conn, shared: Arc::clone(&shared), queue, endpoints, lock };
-        let thread = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run())
-            .map_err(OpenError::Thread)?;
-        Ok(Self {
-            shared,
-            readers,
-            queue: Mutex::new(Some(sender)),
-            thread: Mutex::new(Some(thread)),
-            is_reader: false,
-        })
+        let shared = shared(options, opened, counters);
+        Self::start(path, conn, Some(lock), shared)
+    }
+
+    /// Opens `path` for a command: as its owner if there is none, else beside it
+    /// ([`SqliteStore::role`] tells). Blocks: for start-up.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Beside an owner the file must have this binary's schema.
+    pub fn open_beside(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        match Self::open(path, options) {
+            Err(OpenError::InUse(_)) => {}
+            opened => return opened,
+        }
+        let conn = writable(path, OpenFlags::empty())?;
+        current(&conn)?;
+        conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
+        Self::start(path, conn, None, shared(options, 0, [0; 4]))
     }
 
     /// Opens `path` for reading, beside its owner if there is one. Writes and claims answer
@@ -125,28 +124,73 @@ impl SqliteStore {
     /// [`OpenError`].
     pub fn open_reader(path: &Path) -> Result<Self, OpenError> {
         let readers = readers(path)?;
-        let found = match readers.idle.lock() {
-            Ok(idle) => idle.first().map_or(Ok(0), schema::version)?,
-            Err(_) => 0,
-        };
-        if found < schema::VERSION {
-            return Err(OpenError::Older { found, known: schema::VERSION });
+        if let Some(conn) = readers.idle.lock().ok().as_deref().and_then(|idle| idle.first()) {
+            current(conn)?;
         }
         Ok(Self {
             shared: Arc::new(shared(&Options::default(), 0, [0; 4])),
             readers: Arc::new(readers),
             queue: Mutex::new(None),
+            places: Arc::new(Semaphore::new(0)),
             thread: Mutex::new(None),
-            is_reader: true,
+            role: Role::Reader,
+        })
+    }
+
+    /// Starts the writer. Whoever has the lock is the owner.
+    fn start(
+        path: &Path,
+        conn: Connection,
+        lock: Option<File>,
+        shared: Shared,
+    ) -> Result<Self, OpenError> {
+        let role = if lock.is_some() { Role::Owner } else { Role::Beside };
+        let shared = Arc::new(shared);
+        let (sender, queue) = mpsc::channel();
+        let readers = Arc::new(readers(path)?);
+        let log = File::open(beside(path, "-wal")).map_err(OpenError::Log)?;
+        let writer = Writer::new(conn, Arc::clone(&shared), queue, log, lock);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run())
+            .map_err(OpenError::Thread)?;
+        Ok(Self {
+            shared,
+            readers,
+            queue: Mutex::new(Some(sender)),
+            places: Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX)),
+            thread: Mutex::new(Some(thread)),
+            role,
         })
     }
 }
 
+fn writable(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let conn = Connection::open_with_flags(path, flags)?;
+    set_up(&conn)?;
+    Ok(conn)
+}
+
+/// Whoever is not the owner cannot change the schema.
+fn current(conn: &Connection) -> Result<(), OpenError> {
+    let found = schema::version(conn)?;
+    if found < schema::VERSION {
+        return Err(OpenError::Older { found, known: schema::VERSION });
+    }
+    Ok(())
+}
+
+/// A file beside the database, named after it.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// The lock is on a file of its own: SQLite's locks on the database come and go.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut lock_path = path.as_os_str().to_owned();
-    lock_path.push(".lock");
-    let lock_path = PathBuf::from(lock_path);
+    let lock_path = beside(path, ".lock");
     let failed = |source| OpenError::Lock { path: lock_path.clone(), source };
     let file = File::options()
         .create(true)
@@ -187,7 +231,11 @@ fn begin(conn: &mut Connection) -> rusqlite::Result<(i64, [i64; 4])> {
     let count = |sql: &str| tx.query_row(sql, [], |row| row.get::<_, i64>(0));
     let counters = [
         count("SELECT count(*) FROM events INDEXED BY events_unplanned WHERE plan = 0")?,
-        count("SELECT count(*) FROM deliveries INDEXED BY deliveries_due WHERE status = 0")?,
+        count(
+            "SELECT (SELECT count(*) FROM deliveries INDEXED BY deliveries_due \
+             WHERE status = 0 AND held = 0) + (SELECT count(*) FROM deliveries \
+             INDEXED BY deliveries_held WHERE status = 0 AND held = 1)",
+        )?,
         count("SELECT count(*) FROM deliveries INDEXED BY deliveries_dead WHERE status = 2")?,
         count("SELECT count(*) FROM quarantine")?,
     ];
@@ -204,7 +252,8 @@ fn shared(options: &Options, opened: i64, counters: [i64; 4]) -> Shared {
     Shared {
         dedupe_window_ms: options.dedupe_window_ms,
         events: Mutex::default(),
-        deliveries: Mutex::default(),
+        flights: Mutex::default(),
+        walks: Mutex::default(),
         fence: AtomicU64::new(u64::try_from(opened).unwrap_or(0) << FENCE_BITS),
         queued_bytes: AtomicUsize::new(0),
         counters: counters.map(AtomicI64::new),

@@ -1,10 +1,12 @@
 //! Reading beside the writer: a few connections, each used by one blocking thread at a time.
 
 use super::rows;
-use crate::store::PAGE_MAX;
-use crate::store::{DeliveryFilter, Error, Quarantined, StoredDelivery, StoredEvent};
+use crate::store::{
+    EndpointHealth, Error, PAGE_MAX, Quarantined, SealedSecret, StoredEvent, StoredReplay,
+};
 use livekit_webhook_core::id::{DeliveryId, EventId};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, ToSql, params};
+use livekit_webhook_core::time::Timestamp;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result};
 use std::sync::Arc;
 
 /// SQLite's error, shared by all commands of a batch.
@@ -32,9 +34,32 @@ pub fn failure(error: Arc<rusqlite::Error>) -> Error {
     }
 }
 
+/// An id is made when its row is, give or take the clocks of two hosts and the time that work takes,
+/// so a range of time is a range of ids, wider by this at both ends, in milliseconds.
+const ID_SLACK_MS: i64 = 24 * 3_600_000;
+
+/// Milliseconds that an id has room for.
+const ID_MS_MAX: i64 = 0xffff_ffff_ffff;
+
+/// No id of a row of that time or a later one is smaller.
+pub fn id_from(at: Timestamp) -> [u8; 16] {
+    let ms = at.plus_millis(-ID_SLACK_MS).as_millis();
+    EventId::new(ms.clamp(0, ID_MS_MAX), 0).to_bytes()
+}
+
+/// No id of a row of that time or an earlier one is as great.
+pub fn id_until(at: Timestamp) -> [u8; 16] {
+    let ms = at.plus_millis(ID_SLACK_MS).as_millis();
+    if ms > ID_MS_MAX { [0xff; 16] } else { EventId::new(ms.max(0), 0).to_bytes() }
+}
+
 pub fn pending_by_endpoint(conn: &Connection) -> Result<Vec<(String, u64)>> {
-    let sql = "SELECT n.name, count(*) FROM deliveries d INDEXED BY deliveries_due \
-         JOIN endpoints n ON n.id = d.endpoint WHERE d.status = 0 GROUP BY d.endpoint ORDER BY n.name";
+    let sql = "SELECT n.name, sum(p.count) FROM (\
+         SELECT endpoint, count(*) AS count FROM deliveries INDEXED BY deliveries_due \
+         WHERE status = 0 AND held = 0 GROUP BY endpoint UNION ALL \
+         SELECT endpoint, count(*) FROM deliveries INDEXED BY deliveries_held \
+         WHERE status = 0 AND held = 1 GROUP BY endpoint) p \
+         JOIN endpoints n ON n.id = p.endpoint GROUP BY n.id ORDER BY n.name";
     let mut statement = conn.prepare_cached(sql)?;
     statement
         .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?
@@ -45,40 +70,6 @@ pub fn event(conn: &Connection, id: EventId) -> Result<Option<StoredEvent>> {
     conn.prepare_cached(&format!("{} WHERE e.id = ?1", rows::EVENT))?
         .query_row([id.to_bytes()], rows::event)
         .optional()
-}
-
-pub fn events(
-    conn: &Connection,
-    before: Option<EventId>,
-    limit: usize,
-) -> Result<Vec<StoredEvent>> {
-    let before = before.map_or(LAST_ID, EventId::to_bytes);
-    let sql = format!("{} WHERE e.id < ?1 ORDER BY e.id DESC LIMIT ?2", rows::EVENT);
-    let mut statement = conn.prepare_cached(&sql)?;
-    statement.query_map(params![before, page(limit)], rows::event)?.collect()
-}
-
-pub fn deliveries(conn: &Connection, filter: &DeliveryFilter) -> Result<Vec<StoredDelivery>> {
-    let mut sql = format!("{} WHERE d.id < ?", rows::DELIVERY);
-    let before = filter.before.map_or(LAST_ID, DeliveryId::to_bytes);
-    let mut values: Vec<Box<dyn ToSql>> = vec![Box::new(before)];
-    if let Some(endpoint) = &filter.endpoint {
-        sql += " AND d.endpoint = (SELECT id FROM endpoints WHERE name = ?)";
-        values.push(Box::new(endpoint.clone()));
-    }
-    if let Some(event) = filter.event {
-        sql += " AND d.event = ?";
-        values.push(Box::new(event.to_bytes()));
-    }
-    if let Some(status) = filter.status {
-        // Written out, so that the partial indexes apply.
-        sql += &format!(" AND d.status = {}", rows::status_column(status));
-    }
-    sql += " ORDER BY d.id DESC LIMIT ?";
-    values.push(Box::new(page(filter.limit)));
-    let mut statement = conn.prepare_cached(&sql)?;
-    let values = values.iter().map(|value| value.to_sql()).collect::<Result<Vec<_>>>()?;
-    statement.query_map(rusqlite::params_from_iter(values), rows::delivery)?.collect()
 }
 
 pub fn attempts(
@@ -101,9 +92,33 @@ pub fn depth(conn: &Connection) -> Result<[i64; 4]> {
         .query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
 }
 
-/// No id is greater: one with all bits set would need the last millisecond and the last dice.
-const LAST_ID: [u8; 16] = [0xff; 16];
+pub fn healths(conn: &Connection) -> Result<Vec<EndpointHealth>> {
+    let sql = format!("{} WHERE version > 0 ORDER BY name", rows::HEALTH);
+    let mut statement = conn.prepare_cached(&sql)?;
+    statement.query_map([], rows::health)?.collect()
+}
 
-fn page(limit: usize) -> i64 {
+pub fn replays(conn: &Connection, limit: usize) -> Result<Vec<StoredReplay>> {
+    let sql = format!("{} ORDER BY id DESC LIMIT ?1", rows::REPLAY);
+    let mut statement = conn.prepare_cached(&sql)?;
+    statement.query_map([page(limit)], rows::replay)?.collect()
+}
+
+pub fn secrets(conn: &Connection) -> Result<Vec<SealedSecret>> {
+    let sql = format!("{} ORDER BY created_at DESC, id DESC", rows::SECRET);
+    let mut statement = conn.prepare_cached(&sql)?;
+    statement.query_map([], rows::secret)?.collect()
+}
+
+/// Pages in use. The log beside the file is not counted: it has a limit of its own.
+pub fn size_bytes(conn: &Connection) -> Result<u64> {
+    let pragma = |name: &str| -> Result<i64> {
+        conn.prepare_cached(&format!("PRAGMA {name}"))?.query_row([], |row| row.get(0))
+    };
+    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+    Ok(pages.saturating_mul(pragma("page_size")?).unsigned_abs())
+}
+
+pub fn page(limit: usize) -> i64 {
     i64::try_from(limit.clamp(1, PAGE_MAX)).unwrap_or(1)
 }

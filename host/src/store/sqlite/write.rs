@@ -3,17 +3,27 @@
 //! until the commit.
 
 use super::Shared;
-use super::rows::state_columns;
-use crate::store::{
-    Appended, AttemptRecord, AttemptResult, NewDelivery, NewEvent, Plan, PlanNext, Quarantined,
-    Recorded,
-};
-use livekit_webhook_core::attempt::Outcome;
-use livekit_webhook_core::delivery::{Next, State};
+use super::lanes::Touched;
+use super::rows::plan_column;
+use crate::store::{Appended, NewEvent, PlanState, Quarantined};
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Result, params};
 use std::collections::HashMap;
+
+mod attempt;
+mod copy;
+mod plan;
+mod prune;
+mod small;
+
+pub use attempt::{attempts, give_up};
+pub use copy::import;
+pub use plan::plans;
+pub use prune::{Walks, prune};
+pub use small::{
+    change_replay, create_replay, put_secret, record_health, record_replay, remove_secret,
+};
 
 /// A transaction under way, and what follows from it once it is committed.
 pub struct Scope<'a> {
@@ -32,6 +42,8 @@ pub struct Effects {
     pub quarantined: i64,
     pub events: Vec<EventId>,
     pub deliveries: Vec<DeliveryId>,
+    /// Put in order before the commit.
+    pub lanes: Touched,
 }
 
 pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
@@ -40,10 +52,15 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
         return Ok(answer);
     }
     let body = insert_body(scope.conn, &event.body)?;
-    let plan = i64::from(answer != Appended::Stored) * 2;
+    let is_new = answer == Appended::Stored;
+    let plan = if is_new { PlanState::Unplanned } else { PlanState::Conflict };
+    let sequence = match &event.lane {
+        Some(key) if is_new => Some(next_in_lane(scope.conn, &event.source, key)?),
+        _ => None,
+    };
     let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, received_at, \
-         api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, 0, '', NULL)";
+         api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note, sequence) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, 0, '', NULL, ?13)";
     scope.conn.prepare_cached(sql)?.execute(params![
         event.id.to_bytes(),
         event.source,
@@ -56,12 +73,17 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
         event.api_key,
         body,
         event.body_sha256,
-        plan,
+        plan_column(plan),
+        sequence,
     ])?;
-    if answer == Appended::Stored {
-        scope.effects.unplanned += 1;
-    }
+    scope.effects.unplanned += i64::from(is_new);
     Ok(answer)
+}
+
+fn next_in_lane(conn: &Connection, source: &str, key: &str) -> Result<i64> {
+    let sql = "INSERT INTO lanes (source, key, last) VALUES (?1, ?2, 1) \
+         ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last";
+    conn.prepare_cached(sql)?.query_row([source, key], |row| row.get(0))
 }
 
 /// Looks at every event under the same key within the window: the same body makes a duplicate, of
@@ -98,150 +120,6 @@ pub fn quarantine(scope: &mut Scope<'_>, item: &Quarantined) -> Result<()> {
         body,
     ])?;
     scope.effects.quarantined += 1;
-    Ok(())
-}
-
-pub fn plans(scope: &mut Scope<'_>, now: Timestamp, plans: &[Plan]) -> Result<Vec<Recorded>> {
-    plans.iter().map(|plan| record_plan(scope, now, plan)).collect()
-}
-
-fn record_plan(scope: &mut Scope<'_>, now: Timestamp, plan: &Plan) -> Result<Recorded> {
-    if !scope.shared.events().settle(plan.event, plan.fence) {
-        return Ok(Recorded::Stale);
-    }
-    scope.effects.events.push(plan.event);
-    let id = plan.event.to_bytes();
-    let (changed, deliveries) = match &plan.next {
-        PlanNext::Planned { note, deliveries } => {
-            let sql = "UPDATE events SET plan = 1, note = ?2 WHERE id = ?1 AND plan = 0";
-            (scope.conn.prepare_cached(sql)?.execute(params![id, note])?, deliveries)
-        }
-        PlanNext::Again { at, note, deliveries, settled } => {
-            let sql = "UPDATE events SET plan_at = ?2, plan_attempts = plan_attempts + 1, note = ?3, \
-                 settled = ?4 WHERE id = ?1 AND plan = 0";
-            let values = params![id, at.as_millis(), note, settled.join(",")];
-            (scope.conn.prepare_cached(sql)?.execute(values)?, deliveries)
-        }
-    };
-    if changed == 0 {
-        return Ok(Recorded::Stale);
-    }
-    if let PlanNext::Planned { .. } = &plan.next {
-        scope.effects.unplanned -= 1;
-    }
-    for delivery in deliveries {
-        insert_delivery(scope, now, plan.event, delivery)?;
-    }
-    Ok(Recorded::Done)
-}
-
-fn insert_delivery(
-    scope: &mut Scope<'_>,
-    now: Timestamp,
-    event: EventId,
-    delivery: &NewDelivery,
-) -> Result<()> {
-    let endpoint = endpoint_id(scope, &delivery.endpoint)?;
-    let body = match &delivery.body {
-        Some(body) => Some(insert_body(scope.conn, body)?),
-        None => None,
-    };
-    let (status, dead_reason) = state_columns(delivery.state);
-    let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, body, status, \
-         dead_reason, due_at, attempts, created_at, updated_at, note) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?10, ?11)";
-    scope.conn.prepare_cached(sql)?.execute(params![
-        delivery.id.to_bytes(),
-        event.to_bytes(),
-        endpoint,
-        delivery.webhook_id,
-        delivery.kind,
-        body,
-        status,
-        dead_reason,
-        delivery.due_at.as_millis(),
-        now.as_millis(),
-        delivery.note,
-    ])?;
-    match delivery.state {
-        State::Pending => scope.effects.pending += 1,
-        State::Dead(_) => scope.effects.dead += 1,
-        State::Delivered => {}
-    }
-    Ok(())
-}
-
-pub fn attempts(
-    scope: &mut Scope<'_>,
-    now: Timestamp,
-    results: &[AttemptResult],
-) -> Result<Vec<Recorded>> {
-    results.iter().map(|result| record_attempt(scope, now, result)).collect()
-}
-
-fn record_attempt(
-    scope: &mut Scope<'_>,
-    now: Timestamp,
-    result: &AttemptResult,
-) -> Result<Recorded> {
-    if !scope.shared.deliveries().settle(result.delivery, result.fence) {
-        return Ok(Recorded::Stale);
-    }
-    scope.effects.deliveries.push(result.delivery);
-    let (state, due_at) = match result.next {
-        Next::Delivered => (State::Delivered, None),
-        Next::RetryAt(at) => (State::Pending, Some(at.as_millis())),
-        Next::Dead(reason) => (State::Dead(reason), None),
-    };
-    let (status, dead_reason) = state_columns(state);
-    let sql = "UPDATE deliveries SET status = ?2, dead_reason = ?3, due_at = coalesce(?4, due_at), \
-         attempts = coalesce(?5, attempts), updated_at = ?6, note = ?7 WHERE id = ?1 AND status = 0";
-    let changed = scope.conn.prepare_cached(sql)?.execute(params![
-        result.delivery.to_bytes(),
-        status,
-        dead_reason,
-        due_at,
-        result.attempt.as_ref().map(|attempt| attempt.number),
-        now.as_millis(),
-        result.note,
-    ])?;
-    if changed == 0 {
-        return Ok(Recorded::Stale);
-    }
-    match state {
-        State::Pending => {}
-        State::Delivered => scope.effects.pending -= 1,
-        State::Dead(_) => {
-            scope.effects.pending -= 1;
-            scope.effects.dead += 1;
-        }
-    }
-    if let Some(attempt) = &result.attempt {
-        insert_attempt(scope.conn, result.delivery, attempt)?;
-    }
-    Ok(Recorded::Done)
-}
-
-fn insert_attempt(conn: &Connection, delivery: DeliveryId, attempt: &AttemptRecord) -> Result<()> {
-    let (status, retry_after_ms, error_class) = match attempt.outcome {
-        Outcome::Answered { status, retry_after_ms } => (Some(status), retry_after_ms, None),
-        Outcome::Failed(class) => (None, None, Some(class.as_str())),
-    };
-    let sql = "INSERT INTO attempts (delivery, number, started_at, duration_ms, status, \
-         retry_after_ms, error_class, address, response_start, error) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    conn.prepare_cached(sql)?.execute(params![
-        delivery.to_bytes(),
-        attempt.number,
-        attempt.started_at.as_millis(),
-        attempt.duration_ms,
-        status,
-        retry_after_ms,
-        error_class,
-        attempt.address,
-        &*attempt.response_start,
-        attempt.error,
-    ])?;
     Ok(())
 }
 

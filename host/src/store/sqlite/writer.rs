@@ -5,18 +5,25 @@
 //! which a command fails is rolled back and its commands are run again, each alone, so that a bad
 //! one harms nobody. Savepoints would do the same at a price paid by every good batch.
 //!
+//! A batch of nothing but plans and attempts is committed without a sync of its own: a kill -9 takes
+//! nothing from it, and a power cut takes the end of the log, which any later sync makes safe. One
+//! comes with the next other batch, or when [`SYNC_DELAY_MS`] have passed.
+//!
 //! The thread owns the connection and the lock beside the file. It ends when the store is closed or
 //! dropped, after it has written all that was queued.
 
 use super::write::{Effects, Scope};
-use super::{Shared, read};
+use super::{Shared, lanes, read};
+use crate::crash;
 use crate::store::Error;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tokio::sync::{mpsc, oneshot};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Most commands of one transaction.
 pub const BATCH_COMMANDS_MAX: usize = 512;
@@ -27,20 +34,53 @@ pub const QUEUE_COMMANDS_MAX: usize = 4_096;
 /// Body bytes that may wait. Over it, appends are answered with [`Error::Full`].
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Longest time for which a power cut may take recorded plans and attempts, in milliseconds. They
+/// are made again then; nothing that was acknowledged to a sender is lost.
+pub const SYNC_DELAY_MS: u64 = 100;
+
 /// The thread's own.
 pub struct Writer {
-    pub conn: Connection,
-    pub shared: Arc<Shared>,
-    pub queue: mpsc::Receiver<Queued>,
-    pub endpoints: HashMap<String, i64>,
-    /// Held until the thread ends.
-    pub lock: File,
+    conn: Connection,
+    shared: Arc<Shared>,
+    queue: Receiver<Message>,
+    endpoints: HashMap<String, i64>,
+    /// The write-ahead log, for syncs between commits.
+    log: File,
+    /// Since when something is committed and not synced.
+    unsynced_since: Option<Instant>,
+    /// Whether the connection syncs at every commit, as it was last told.
+    syncs: bool,
+    /// The owner's, held until the thread ends.
+    lock: Option<File>,
+}
+
+/// What the thread is asked to do.
+pub enum Message {
+    /// In a transaction with others.
+    Write(Queued),
+    /// Outside of any.
+    Vacuum(oneshot::Sender<Result<(), Error>>),
+}
+
+/// What a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Append,
+    Quarantine,
+    Plan,
+    Attempt,
+    Replay,
+    /// All that nobody waits for on the way of an event.
+    Upkeep,
 }
 
 /// A command and the bytes it holds.
 pub struct Queued {
+    pub kind: Kind,
     pub work: Box<dyn Work>,
     pub bytes: usize,
+    /// In the queue; given back when the command is answered.
+    _place: OwnedSemaphorePermit,
 }
 
 /// Something to do inside a transaction, and somebody who waits for it.
@@ -67,9 +107,15 @@ where
     F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
 {
     /// A command of `bytes` body bytes, and where its result arrives.
-    pub fn queued(run: F, bytes: usize) -> (Queued, oneshot::Receiver<Result<T, Error>>) {
+    pub fn queued(
+        kind: Kind,
+        bytes: usize,
+        place: OwnedSemaphorePermit,
+        run: F,
+    ) -> (Message, oneshot::Receiver<Result<T, Error>>) {
         let (reply, result) = oneshot::channel();
-        (Queued { work: Box::new(Self { run, result: None, reply }), bytes }, result)
+        let work = Box::new(Self { run, result: None, reply });
+        (Message::Write(Queued { kind, work, bytes, _place: place }), result)
     }
 }
 
@@ -91,28 +137,130 @@ where
     }
 }
 
+// === impl Kind ===
+
+impl Kind {
+    pub const ALL: [Self; 6] =
+        [Self::Append, Self::Quarantine, Self::Plan, Self::Attempt, Self::Replay, Self::Upkeep];
+
+    /// Names of [`crash::POINTS`]: before the transaction, before and after its commit.
+    pub const fn points(self) -> [&'static str; 3] {
+        match self {
+            Self::Append => ["append.begin.before", "append.commit.before", "append.commit.after"],
+            Self::Quarantine => {
+                ["quarantine.begin.before", "quarantine.commit.before", "quarantine.commit.after"]
+            }
+            Self::Plan => ["plan.begin.before", "plan.commit.before", "plan.commit.after"],
+            Self::Attempt => {
+                ["attempt.begin.before", "attempt.commit.before", "attempt.commit.after"]
+            }
+            Self::Replay => ["replay.begin.before", "replay.commit.before", "replay.commit.after"],
+            Self::Upkeep => ["upkeep.begin.before", "upkeep.commit.before", "upkeep.commit.after"],
+        }
+    }
+
+    /// Passes the points of whatever `batch` writes, once for each kind.
+    fn pass(batch: &[Queued], boundary: usize) {
+        for kind in Self::ALL {
+            if batch.iter().any(|queued| queued.kind == kind) {
+                crash::point(kind.points()[boundary]);
+            }
+        }
+    }
+}
+
 // === impl Writer ===
 
 impl Writer {
+    /// Ready to run, with an owner's `lock` or beside one.
+    pub fn new(
+        conn: Connection,
+        shared: Arc<Shared>,
+        queue: Receiver<Message>,
+        log: File,
+        lock: Option<File>,
+    ) -> Self {
+        let (endpoints, unsynced_since) = (HashMap::new(), None);
+        Self { conn, shared, queue, endpoints, log, unsynced_since, syncs: true, lock }
+    }
+
     /// The thread's body.
     pub fn run(mut self) {
-        while let Some(first) = self.queue.blocking_recv() {
-            let mut bytes = first.bytes;
-            let mut batch = vec![first];
-            while batch.len() < BATCH_COMMANDS_MAX && bytes < BATCH_BYTES_MAX {
-                let Ok(next) = self.queue.try_recv() else {
-                    break;
-                };
-                bytes += next.bytes;
-                batch.push(next);
+        while let Some(first) = self.next() {
+            match first {
+                Message::Write(first) => self.write(first),
+                Message::Vacuum(reply) => self.vacuum(reply),
             }
-            self.commit(batch);
-            self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        // Best effort: the next open does the same.
-        let _ = self.conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+        self.sync();
+        if self.lock.is_some() {
+            // Best effort: the next open does the same.
+            let _ = self.conn.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+        }
         drop(self.conn);
         drop(self.lock);
+    }
+
+    /// The next message. While nothing comes, what waits for a sync gets it in time.
+    fn next(&mut self) -> Option<Message> {
+        if let Some(since) = self.unsynced_since {
+            let left = Duration::from_millis(SYNC_DELAY_MS).saturating_sub(since.elapsed());
+            match self.queue.recv_timeout(left) {
+                Ok(message) => return Some(message),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.sync(),
+            }
+        }
+        self.queue.recv().ok()
+    }
+
+    /// Gathers what else waits, up to the limits, and commits it.
+    fn write(&mut self, first: Queued) {
+        let mut bytes = first.bytes;
+        let mut batch = vec![first];
+        let mut vacuum = None;
+        while batch.len() < BATCH_COMMANDS_MAX && bytes < BATCH_BYTES_MAX && vacuum.is_none() {
+            match self.queue.try_recv() {
+                Ok(Message::Write(next)) => {
+                    bytes += next.bytes;
+                    batch.push(next);
+                }
+                Ok(Message::Vacuum(reply)) => vacuum = Some(reply),
+                Err(_) => break,
+            }
+        }
+        self.commit(batch);
+        self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(reply) = vacuum {
+            self.vacuum(reply);
+        }
+    }
+
+    fn vacuum(&mut self, reply: oneshot::Sender<Result<(), Error>>) {
+        let done = self.conn.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        let _ = reply.send(done.map_err(|error| read::failure(Arc::new(error))));
+    }
+
+    /// Makes safe what was committed without a sync. If the disk refuses, the next commit that
+    /// somebody waits for will tell.
+    fn sync(&mut self) {
+        if self.unsynced_since.take().is_some() {
+            let _ = self.log.sync_data();
+        }
+    }
+
+    /// A batch is synced with its commit, unless all of it can wait, and has not waited long.
+    fn set_syncs(&mut self, batch: &[Queued]) -> rusqlite::Result<()> {
+        let waits = batch.iter().all(|queued| matches!(queued.kind, Kind::Plan | Kind::Attempt));
+        let delay = Duration::from_millis(SYNC_DELAY_MS);
+        let is_late = self.unsynced_since.is_some_and(|since| since.elapsed() >= delay);
+        let syncs = !waits || is_late;
+        if syncs != self.syncs {
+            let level = if syncs { "FULL" } else { "NORMAL" };
+            self.conn.execute_batch(&format!("PRAGMA synchronous = {level}"))?;
+            self.syncs = syncs;
+        }
+        Ok(())
     }
 
     fn commit(&mut self, mut batch: Vec<Queued>) {
@@ -141,6 +289,10 @@ impl Writer {
         let mut effects = Effects::default();
         match self.transact(batch, &mut effects) {
             Ok(()) => {
+                self.unsynced_since = match self.syncs {
+                    true => None,
+                    false => self.unsynced_since.or_else(|| Some(Instant::now())),
+                };
                 self.shared.apply(&effects);
                 Ok(())
             }
@@ -153,15 +305,21 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &mut [Queued], effects: &mut Effects) -> rusqlite::Result<()> {
+        self.set_syncs(batch)?;
+        Kind::pass(batch, 0);
         // Dropped without a commit, it rolls back.
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut scope =
             Scope { conn: &tx, shared: &self.shared, endpoints: &mut self.endpoints, effects };
-        for queued in batch {
+        for queued in batch.iter_mut() {
             queued.work.run(&mut scope)?;
         }
+        lanes::put_in_order(&mut scope)?;
         save_counters(&tx, effects)?;
-        tx.commit()
+        Kind::pass(batch, 1);
+        tx.commit()?;
+        Kind::pass(batch, 2);
+        Ok(())
     }
 }
 

@@ -1,0 +1,166 @@
+//! Rows of another store.
+
+use super::attempt::insert_attempt;
+use super::small::{create_replay, put_secret, write_health};
+use super::{Scope, endpoint_id, insert_body};
+use crate::store::sqlite::rows::{plan_column, state_columns};
+use crate::store::{NewEvent, PlanState, Quarantined, Record, StoredDelivery, StoredEvent};
+use livekit_webhook_core::delivery::State;
+use livekit_webhook_core::time::Timestamp;
+use rusqlite::{Result, params};
+
+/// Tells how many were new.
+pub fn import(scope: &mut Scope<'_>, records: &[Record]) -> Result<u64> {
+    let mut new = 0;
+    for record in records {
+        new += u64::from(import_one(scope, record)?);
+    }
+    Ok(new)
+}
+
+/// Whether it was new.
+fn import_one(scope: &mut Scope<'_>, record: &Record) -> Result<bool> {
+    match record {
+        Record::Event { event, sequence, plan, plan_at, plan_attempts, settled, note } => {
+            let stored = StoredEvent {
+                event: event.clone(),
+                sequence: *sequence,
+                plan: *plan,
+                plan_attempts: *plan_attempts,
+                settled: settled.clone(),
+                note: note.clone(),
+            };
+            import_event(scope, &stored, *plan_at)
+        }
+        Record::Delivery { delivery, body } => import_delivery(scope, delivery, body.as_deref()),
+        Record::Attempt { delivery, attempt } => {
+            let sql = "SELECT NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = ?1 AND number = ?2) \
+                 AND EXISTS (SELECT 1 FROM deliveries WHERE id = ?1)";
+            let values = params![delivery.to_bytes(), attempt.number];
+            let is_new = scope.conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+            if is_new {
+                insert_attempt(scope.conn, *delivery, attempt)?;
+            }
+            Ok(is_new)
+        }
+        Record::Quarantined(item) => import_quarantined(scope, item),
+        Record::Health(health) => {
+            let number = endpoint_id(scope, &health.endpoint)?;
+            let version = health.version.cast_signed();
+            Ok(write_health(scope.conn, number, &health.health, 0, version)? > 0)
+        }
+        Record::Replay(replay) => Ok(create_replay(scope.conn, replay)? > 0),
+        Record::Secret(secret) => {
+            let is_new =
+                is_new(scope, "SELECT 1 FROM secrets WHERE id = ?1", secret.id.to_bytes())?;
+            if is_new {
+                put_secret(scope.conn, secret)?;
+            }
+            Ok(is_new)
+        }
+        Record::Lane { source, key, sequence } => {
+            let sql = "INSERT INTO lanes (source, key, last) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO NOTHING";
+            let values = params![source, key, sequence];
+            let is_new = scope.conn.prepare_cached(sql)?.execute(values)? > 0;
+            // No place is given twice, whoever gave it.
+            let sql = "UPDATE lanes SET last = ?3 WHERE source = ?1 AND key = ?2 AND last < ?3";
+            scope.conn.prepare_cached(sql)?.execute(values)?;
+            Ok(is_new)
+        }
+    }
+}
+
+fn import_event(scope: &mut Scope<'_>, stored: &StoredEvent, plan_at: Timestamp) -> Result<bool> {
+    let NewEvent { id, received_at, .. } = stored.event;
+    if !is_new(scope, "SELECT 1 FROM events WHERE id = ?1", id.to_bytes())? {
+        return Ok(false);
+    }
+    let event = &stored.event;
+    let body = insert_body(scope.conn, &event.body)?;
+    let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, received_at, \
+         api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note, sequence) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+    scope.conn.prepare_cached(sql)?.execute(params![
+        id.to_bytes(),
+        event.source,
+        event.dedupe_key,
+        event.kind,
+        event.room,
+        event.lane,
+        event.created_at.map(Timestamp::as_millis),
+        received_at.as_millis(),
+        event.api_key,
+        body,
+        event.body_sha256,
+        plan_column(stored.plan),
+        plan_at.as_millis(),
+        stored.plan_attempts,
+        stored.settled.join(","),
+        stored.note,
+        stored.sequence,
+    ])?;
+    scope.effects.unplanned += i64::from(stored.plan == PlanState::Unplanned);
+    Ok(true)
+}
+
+fn import_delivery(
+    scope: &mut Scope<'_>,
+    delivery: &StoredDelivery,
+    body: Option<&[u8]>,
+) -> Result<bool> {
+    if !is_new(scope, "SELECT 1 FROM deliveries WHERE id = ?1", delivery.id.to_bytes())? {
+        return Ok(false);
+    }
+    let endpoint = endpoint_id(scope, &delivery.endpoint)?;
+    let body = match body {
+        Some(body) => Some(insert_body(scope.conn, body)?),
+        None => None,
+    };
+    let (status, dead_reason) = state_columns(delivery.state);
+    let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, body, status, \
+         dead_reason, due_at, attempts, created_at, updated_at, note, lane, held, sequence, batch, \
+         replay) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+         ?18)";
+    scope.conn.prepare_cached(sql)?.execute(params![
+        delivery.id.to_bytes(),
+        delivery.event.to_bytes(),
+        endpoint,
+        delivery.webhook_id,
+        delivery.kind,
+        body,
+        status,
+        dead_reason,
+        delivery.due_at.as_millis(),
+        delivery.attempts,
+        delivery.created_at.as_millis(),
+        delivery.updated_at.as_millis(),
+        delivery.note,
+        delivery.lane,
+        delivery.lane.is_some(),
+        delivery.sequence,
+        delivery.batch.map(|batch| batch.0),
+        delivery.replay.map(|replay| replay.to_bytes()),
+    ])?;
+    if let Some(lane) = &delivery.lane {
+        scope.effects.lanes.delivery(lane, endpoint);
+    }
+    match delivery.state {
+        State::Pending => scope.effects.pending += 1,
+        State::Dead(_) => scope.effects.dead += 1,
+        State::Delivered => {}
+    }
+    Ok(true)
+}
+
+fn import_quarantined(scope: &mut Scope<'_>, item: &Quarantined) -> Result<bool> {
+    let is_new = is_new(scope, "SELECT 1 FROM quarantine WHERE id = ?1", item.id.to_bytes())?;
+    if is_new {
+        super::quarantine(scope, item)?;
+    }
+    Ok(is_new)
+}
+
+fn is_new(scope: &Scope<'_>, sql: &str, id: [u8; 16]) -> Result<bool> {
+    Ok(!scope.conn.prepare_cached(sql)?.exists([id])?)
+}
