@@ -8,6 +8,7 @@ mod configuration;
 mod endings;
 mod forwarded;
 mod refused;
+mod scenarios;
 mod vectors;
 
 use std::time::{Duration, Instant};

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod demo;
+pub mod edge;
 pub mod envoy;
 pub mod exchange;
 pub mod gateway;
