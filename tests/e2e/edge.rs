@@ -6,9 +6,12 @@
 mod client;
 mod configuration;
 mod endings;
+mod faults;
 mod forwarded;
+mod live;
 mod refused;
 mod scenarios;
+mod shield;
 mod vectors;
 
 use std::time::{Duration, Instant};

@@ -10,5 +10,6 @@
 pub mod guest;
 pub mod scenario;
 pub mod stage;
+pub mod trap;
 pub mod vm;
 pub mod world;

@@ -168,8 +168,7 @@ impl Proxy for Envoy {
         unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == 0 }
     }
 
-    fn set(&self, name: &str, value: &str) -> bool {
-        let (name, value) = (name.as_bytes(), value.as_bytes());
+    fn set(&self, name: &str, value: &[u8]) -> bool {
         // SAFETY: see above.
         let status = unsafe {
             proxy_replace_header_map_value(

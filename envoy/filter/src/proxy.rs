@@ -66,7 +66,7 @@ pub trait Proxy: SharedData {
     /// Removes every header of this name.
     fn remove(&self, map: Map, name: &[u8]) -> bool;
     /// Sets a request header: all earlier values of this name are gone.
-    fn set(&self, name: &str, value: &str) -> bool;
+    fn set(&self, name: &str, value: &[u8]) -> bool;
     /// What is buffered of the request's body, at most `max` bytes.
     fn body(&self, max: usize) -> Option<Vec<u8>>;
     /// Answers the request here.

@@ -16,6 +16,8 @@ use crate::watch::Watch;
 
 /// What the proxy says of an answer that the host gave; its own have other words.
 const VIA_UPSTREAM: &[u8] = b"via_upstream";
+/// And of one that it gave for want of a route.
+const NO_ROUTE: &[u8] = b"route_not_found";
 
 /// What the requests of one plugin on one worker have in common.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Request {
     body_bytes: usize,
     /// When the head came.
     head_ms: u64,
+    /// What was taken from the head until the proxy has shown that it asks us for the body.
+    path: Option<Vec<u8>>,
 }
 
 // === impl Request ===
@@ -62,7 +66,14 @@ pub struct Request {
 impl Request {
     /// A stream has begun. `shared` is absent when the plugin has no configuration.
     pub fn new(context_id: u32, shared: Option<Rc<Shared>>) -> Self {
-        Self { context_id, shared, decision: Decision::default(), body_bytes: 0, head_ms: 0 }
+        Self {
+            context_id,
+            shared,
+            decision: Decision::default(),
+            body_bytes: 0,
+            head_ms: 0,
+            path: None,
+        }
     }
 
     /// The head has come.
@@ -76,6 +87,7 @@ impl Request {
             .head(proxy, &shared)
             .unwrap_or_else(|| self.decision.give_up(&shared.policy, Refusal::Unreadable));
         if end_of_stream && self.decision.is_reading() {
+            self.give_route_back(proxy);
             return self.end(proxy, &shared);
         }
         if action == Action::Hold
@@ -93,7 +105,7 @@ impl Request {
         body_bytes: usize,
         end_of_stream: bool,
     ) -> Flow {
-        let Some(shared) = self.progress() else {
+        let Some(shared) = self.progress(proxy) else {
             return Flow::Pause;
         };
         self.body_bytes = body_bytes;
@@ -106,7 +118,7 @@ impl Request {
 
     /// The trailers are there, and with them the end.
     pub fn request_trailers(&mut self, proxy: &impl Proxy) -> Flow {
-        let Some(shared) = self.progress() else {
+        let Some(shared) = self.progress(proxy) else {
             return Flow::Pause;
         };
         strip_trailers(proxy, &shared.names);
@@ -115,8 +127,9 @@ impl Request {
 
     /// An answer is on its way to the client.
     ///
-    /// When it comes from the host and our verdict is still open, the proxy has let the request on
-    /// without asking us: it does not call the callbacks for bodies or trailers.
+    /// When it is for want of a route that we took away, or comes from the host while our verdict
+    /// is still open, the proxy has let the request on without asking us: it does not call the
+    /// callbacks for bodies or trailers.
     pub fn response_headers(&mut self, proxy: &impl Proxy) -> Flow {
         let Some(shared) = self.shared.clone() else {
             return Flow::Continue;
@@ -126,14 +139,20 @@ impl Request {
             let status = status.and_then(|text| std::str::from_utf8(&text).ok()?.parse().ok());
             self.settle(proxy, &shared, status);
         }
-        let open = shared.policy.hold_headers && self.decision.is_reading();
-        if open && proxy.answer_details().as_deref() == Some(VIA_UPSTREAM) {
+        if !shared.policy.hold_headers || !self.decision.is_reading() {
+            return Flow::Continue;
+        }
+        let details = proxy.answer_details().unwrap_or_default();
+        let reached_host = details == VIA_UPSTREAM;
+        if reached_host || (self.path.is_some() && details == NO_ROUTE) {
             shared.crippled.set(true);
-            shared.metrics.bypassed(proxy);
+            if reached_host {
+                shared.metrics.bypassed(proxy);
+            }
             proxy.log(
                 Level::Error,
-                "livekit-webhook: a request reached the host unverified, because the proxy does \
-                 not call this filter for bodies or trailers. Remove \
+                "livekit-webhook: a request was let on unverified, because the proxy does not \
+                 call this filter for bodies or trailers. Remove \
                  `capability_restriction_config` from the plugin, or add \
                  `proxy_on_request_body: {}` and `proxy_on_request_trailers: {}` to its \
                  `allowed_capabilities`. Until then every request is answered 503",
@@ -161,6 +180,7 @@ impl Request {
         let Some(shared) = self.shared.clone() else {
             return;
         };
+        self.give_route_back(proxy);
         let action = self.decision.give_up(&shared.policy, Refusal::NotHeld);
         if self.act(proxy, &shared, action) == Flow::Continue {
             proxy.resume();
@@ -168,12 +188,29 @@ impl Request {
     }
 
     /// A callback after the head: the flag for holding it works.
-    fn progress(&self) -> Option<Rc<Shared>> {
+    fn progress(&mut self, proxy: &impl Proxy) -> Option<Rc<Shared>> {
         let shared = self.shared.clone()?;
+        self.give_route_back(proxy);
         if let Ok(mut watch) = shared.watch.try_borrow_mut() {
             watch.progressed();
         }
         Some(shared)
+    }
+
+    /// Until the proxy has asked this worker for a body, a held head has no path, and so no route:
+    /// let on behind our back, it reaches nobody.
+    fn take_route(&mut self, proxy: &impl Proxy, path: &[u8]) {
+        self.path = Some(path.to_vec());
+        proxy.remove(Map::RequestHeaders, b":path");
+        proxy.rematch_route();
+    }
+
+    fn give_route_back(&mut self, proxy: &impl Proxy) {
+        if let Some(path) = self.path.take() {
+            // If it cannot be set, the request has no route and reaches nobody.
+            proxy.set(":path", &path);
+            proxy.rematch_route();
+        }
     }
 
     /// Strips what a stranger may not say, then judges. `None`: there is nothing to judge by.
@@ -199,6 +236,10 @@ impl Request {
         (lines.left() == 0).then_some(())?;
         self.head_ms = proxy.now_ms()?;
         let action = self.decision.head(&shared.policy, &head, self.head_ms);
+        let proven = shared.watch.try_borrow().is_ok_and(|watch| watch.is_proven());
+        if action == Action::Hold && !proven {
+            self.take_route(proxy, head.path);
+        }
         if action == Action::Continue && shared.strip_authorization {
             proxy.remove(Map::RequestHeaders, b"authorization");
         }
@@ -307,7 +348,7 @@ fn publish(proxy: &impl Proxy, shared: &Shared, facts: &Facts) -> bool {
 }
 
 fn write(proxy: &impl Proxy, verdict: &Verdict<'_>) -> bool {
-    verdict.lines.iter().all(|(name, value)| proxy.set(name, value))
+    verdict.lines.iter().all(|(name, value)| proxy.set(name, value.as_bytes()))
 }
 
 fn strip_trailers(proxy: &impl Proxy, names: &Names) {

@@ -305,7 +305,7 @@ fn link_stream(linker: &mut Linker<Rc<World>>) -> wasmtime::Result<()> {
         "proxy_replace_header_map_value",
         |mut call: Call<'_>, _kind: u32, name: u32, name_size: u32, at: u32, size: u32| {
             let name = text(&mut call, (name, name_size))?;
-            let value = text(&mut call, (at, size))?;
+            let value = bytes(&mut call, (at, size))?;
             wasmtime::Result::Ok(status(call.data().set(&name, &value)))
         },
     )?;

@@ -160,8 +160,8 @@ impl Proxy for World {
         self.lines(map, |lines| lines.retain(|(own, _)| own != name)).is_some()
     }
 
-    fn set(&self, name: &str, value: &str) -> bool {
-        let line = (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    fn set(&self, name: &str, value: &[u8]) -> bool {
+        let line = (name.as_bytes().to_vec(), value.to_vec());
         self.remove(Map::RequestHeaders, name.as_bytes())
             && self.lines(Map::RequestHeaders, |lines| lines.push(line)).is_some()
     }
