@@ -8,10 +8,12 @@ mod configuration;
 mod endings;
 mod faults;
 mod forwarded;
+mod framing;
 mod live;
 mod refused;
 mod scenarios;
 mod shield;
+mod shipped;
 mod vectors;
 
 use std::time::{Duration, Instant};

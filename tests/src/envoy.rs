@@ -179,7 +179,10 @@ pub fn root() -> PathBuf {
 }
 
 /// The binary that `tests/setup/envoy` finds or installs.
-fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> Result<PathBuf> {
     let output =
         Command::new(root().join("tests/setup/envoy")).output().context("tests/setup/envoy")?;
     ensure!(

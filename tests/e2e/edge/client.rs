@@ -83,7 +83,10 @@ impl Http1 {
                 if reply.status != 100 {
                     return Ok(reply);
                 }
-                answer.clear();
+                // What follows an interim answer may have come with it.
+                let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+                answer.drain(..end.map_or(answer.len(), |end| end + 4));
+                continue;
             }
             let read = self.0.read(&mut piece).context("reading the answer")?;
             if read == 0 {

@@ -10,8 +10,8 @@ use super::{Edge, KEYS, event, token, wait_until};
 
 const ECDS: &str = "edge-ecds.yaml";
 /// Envoy's counters for the filter's file.
-const RELOADED: &str = "http.edge.extension_config_discovery.livekit-webhook.config_reload";
-const REFUSED: &str = "http.edge.extension_config_discovery.livekit-webhook.config_fail";
+const RELOADED: &str = "extension_config_discovery.http_filter.livekit-webhook.update_success";
+const REFUSED: &str = "extension_config_discovery.http_filter.livekit-webhook.update_rejected";
 const NEW_SECRET: &str = "edge-new-secret";
 
 fn setup() -> Setup {
