@@ -12,6 +12,9 @@
 //! answered here. Non-guarantee: without `allow_on_headers_stop_iteration` the head cannot be
 //! held; the filter then says so and answers 503, or leaks it when told `hold_headers: false`.
 
+#[cfg(test)]
+extern crate self as livekit_webhook_filter;
+
 pub mod settings;
 
 pub mod policy;

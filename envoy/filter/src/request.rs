@@ -361,3 +361,8 @@ fn strip_trailers(proxy: &impl Proxy, names: &Names) {
         }
     }
 }
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod tests;
