@@ -1,5 +1,5 @@
 # Names of commands. `make demo` and `make test` do all the set-up themselves.
-.PHONY: demo run test lint bench guests envoy fuzz clean
+.PHONY: demo run test lint bench guests envoy oci fuzz clean
 
 # Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
 # wasmtime a second time.
@@ -33,7 +33,10 @@ guests: ## The wasm guests: filter, judge, plugins
 envoy: ## The path of a usable Envoy
 	@tests/setup/envoy
 
-fuzz: ## Bounded fuzzing of the token and the envelope
+oci: guests ## The filter as an OCI image layout, without a container engine
+	@tests/setup/oci
+
+fuzz: ## Bounded fuzzing of the token, the envelope and the filter
 	@tests/setup/fuzz
 
 clean:

@@ -1,6 +1,7 @@
 //! What `make bench` measures. Nothing here is asserted; every case is compared with another of the
 //! same run, in rounds that alternate, and a ratio is of one round.
 
+pub mod edge;
 pub mod flow;
 pub mod plugin;
 pub mod stats;
@@ -20,6 +21,9 @@ pub const BENCH_MAX: Duration = Duration::from_secs(170);
 /// Rounds of the cases that take microseconds, and of those that take seconds.
 const ROUNDS: usize = 60;
 const FLOW_ROUNDS: usize = 9;
+/// Of the cases with an Envoy: in the whole bench, and alone.
+const EDGE_PLAN: edge::Plan = edge::Plan { rounds: 9, slice: Duration::from_millis(500) };
+const EDGE_ALONE: edge::Plan = edge::Plan { rounds: 100, slice: Duration::from_millis(150) };
 
 /// Measures everything and writes the table.
 ///
@@ -33,6 +37,7 @@ pub async fn run(out: &mut dyn Write) -> anyhow::Result<()> {
         head(&mut table)?;
         verify::run(ROUNDS, &mut table)?;
         plugin::run(&guest("redact.wasm"), ROUNDS, &mut table).await?;
+        tokio::task::block_in_place(|| edge::run(EDGE_PLAN, &[], &mut table))?;
         flow::run(FLOW_ROUNDS, &mut table).await
     };
     tokio::select! {
@@ -44,6 +49,18 @@ pub async fn run(out: &mut dyn Write) -> anyhow::Result<()> {
     warn_of_debug(&mut table)?;
     table.line(format_args!("\nIt took {:.0} s.", began.elapsed().as_secs_f64()))?;
     Ok(())
+}
+
+/// Only the edge, longer, with other builds of the filter beside ours.
+///
+/// # Errors
+/// See [`edge::run`].
+pub fn run_edge(filters: &[&str], out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut table = Table::new(out);
+    head(&mut table)?;
+    let filters: Vec<&Path> = filters.iter().map(Path::new).collect();
+    edge::run(EDGE_ALONE, &filters, &mut table)?;
+    warn_of_debug(&mut table)
 }
 
 fn head(table: &mut Table<'_>) -> anyhow::Result<()> {

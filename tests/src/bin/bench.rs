@@ -1,11 +1,12 @@
-//! `make bench`: the table, or, as a process of its own, the floor it is measured against.
+//! `make bench`: the table; only the edge, with other builds of the filter beside ours; or, as a
+//! process of its own, the floor that the whole way is measured against.
 
-use livekit_webhook_tests::bench::{self, flow};
+use livekit_webhook_tests::bench::{self, edge, flow};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench\n";
+const USAGE: &str = "usage: bench [edge [FILTER.wasm...]]\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
             let out = &mut std::io::stdout();
             match *arguments {
                 [] => bench::run(out).await.map(|()| true),
+                [edge::EDGE, ref filters @ ..] => bench::run_edge(filters, out).map(|()| true),
                 [flow::FLOOR, sink, file] => {
                     flow::floor::run(sink.parse()?, Path::new(file), out).await.map(|()| true)
                 }
