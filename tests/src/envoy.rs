@@ -21,6 +21,8 @@ pub use setup::Setup;
 /// long.
 const READY_MAX: Duration = Duration::from_secs(30);
 const ADMIN_MAX: Duration = Duration::from_secs(10);
+/// How long the filter may keep its counters to itself: ten times what it does.
+const COUNTERS_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of log that an error shows.
 const LOG_LINES: usize = 30;
@@ -96,6 +98,23 @@ impl Envoy {
     /// When the admin page does not answer.
     pub fn counter(&self, name: &str) -> Result<u64> {
         self.stat(&format!("wasmcustom.livekit_webhook.{name}"))
+    }
+
+    /// The sum of counters of the filter, which hands them over now and then: waits for it to reach
+    /// `expected`, and returns what it is at last.
+    ///
+    /// # Errors
+    /// When the admin page does not answer.
+    pub fn counters(&self, names: &[&str], expected: u64) -> Result<u64> {
+        let began = Instant::now();
+        loop {
+            let sum: Result<u64> = names.iter().map(|name| self.counter(name)).sum();
+            let sum = sum?;
+            if sum >= expected || began.elapsed() > COUNTERS_MAX {
+                return Ok(sum);
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     /// A page of the admin listener.

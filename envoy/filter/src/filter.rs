@@ -14,7 +14,7 @@ use crate::request::{Flow, Request, Shared};
 use crate::self_test;
 use crate::settings::{Problem, Settings};
 
-/// How often the watch looks, in milliseconds.
+/// How often metrics are handed over and the watch looks, in milliseconds.
 const TICK_MS: u32 = 500;
 
 /// All plugins and requests of one VM, by the ids that the proxy gave them.
@@ -42,7 +42,8 @@ impl Filter {
     pub fn configure(&mut self, proxy: &impl Proxy, plugin_id: u32) -> bool {
         match configured(proxy) {
             Ok(shared) => {
-                self.plugins.insert(plugin_id, Some(Rc::new(shared)));
+                let old = self.plugins.insert(plugin_id, Some(Rc::new(shared)));
+                retire(proxy, old);
                 true
             }
             Err(problems) => {
@@ -54,12 +55,13 @@ impl Filter {
         }
     }
 
-    /// Looks for held requests that do not move on.
+    /// Hands over metrics, and looks for held requests that do not move on.
     pub fn tick(&mut self, proxy: &impl Proxy, plugin_id: u32) {
         let shared = self.plugins.get(&plugin_id).cloned().flatten();
         let (Some(shared), Some(now_ms)) = (shared, proxy.now_ms()) else {
             return;
         };
+        shared.metrics.flush(proxy);
         let overdue = match shared.watch.try_borrow_mut() {
             Ok(mut watch) => watch.overdue(now_ms),
             Err(_) => return,
@@ -105,13 +107,21 @@ impl Filter {
         if let Some(mut request) = self.requests.remove(&context_id) {
             request.ended(proxy);
         } else {
-            self.plugins.remove(&context_id);
+            retire(proxy, self.plugins.remove(&context_id));
         }
     }
 
     /// A stream that was never announced stays where it is.
     fn on(&mut self, id: u32, otherwise: Flow, call: impl FnOnce(&mut Request) -> Flow) -> Flow {
         self.requests.get_mut(&id).map_or(otherwise, call)
+    }
+}
+
+/// A configuration is no longer in force. Its last requests flush what they add.
+fn retire(proxy: &impl Proxy, plugin: Option<Option<Rc<Shared>>>) {
+    if let Some(shared) = plugin.flatten() {
+        shared.retired.set(true);
+        shared.metrics.flush(proxy);
     }
 }
 
@@ -129,8 +139,11 @@ fn configured(proxy: &impl Proxy) -> Result<Shared, Vec<Problem>> {
     warn(proxy, &settings, ring.ring.is_empty());
     let metrics = Metrics::define(proxy, &ring.secrets, settings.hold_headers);
     let metrics = metrics.ok_or_else(|| problem("metrics", "cannot be defined"))?;
-    if settings.hold_headers && !proxy.tick_every(TICK_MS) {
-        proxy.log(Level::Warn, "livekit-webhook: no tick: held requests are not watched");
+    if !proxy.tick_every(TICK_MS) {
+        return Err(problem(
+            "tick",
+            "cannot be had: metrics would be lost, held requests forgotten",
+        ));
     }
     let keys = ring.secrets.len();
     proxy.log(Level::Info, &format!("livekit-webhook: configured with {keys} keys"));
@@ -140,6 +153,7 @@ fn configured(proxy: &impl Proxy) -> Result<Shared, Vec<Problem>> {
         route_by_event: settings.route_by_event,
         metrics,
         watch: RefCell::default(),
+        retired: Cell::new(false),
         crippled: Cell::new(false),
         policy: settings.policy(ring.ring),
     })

@@ -143,8 +143,8 @@ impl Proxy for Envoy {
         (status == 0).then_some(id)
     }
 
-    fn count(&self, id: u32) {
-        proxy_increment_metric(id, 1);
+    fn add(&self, id: u32, by: u32) {
+        proxy_increment_metric(id, i64::from(by));
     }
 
     fn record(&self, id: u32, value: u64) {

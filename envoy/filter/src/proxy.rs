@@ -55,8 +55,8 @@ pub trait Proxy: SharedData {
     fn speak_for(&self, context_id: u32) -> bool;
     /// Defines a metric, or finds it again.
     fn define(&self, metric: Metric, name: &str) -> Option<u32>;
-    /// Adds one to a counter.
-    fn count(&self, id: u32);
+    /// Adds to a counter.
+    fn add(&self, id: u32, by: u32);
     /// Sets a gauge or adds a sample to a histogram.
     fn record(&self, id: u32, value: u64);
     /// The list as the ABI writes it, for [`crate::headers::Pairs`].

@@ -34,6 +34,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// The held requests, until the flag is proven. Borrowed with `try_borrow_mut` only.
     pub watch: RefCell<Watch>,
+    /// Another configuration is in force: nobody flushes the metrics but who is left.
+    pub retired: Cell<bool>,
     /// A request has got past us: see [`Request::response_headers`]. From then on none may.
     pub crippled: Cell<bool>,
 }
@@ -81,7 +83,7 @@ impl Request {
         let Some(shared) = self.shared.clone() else {
             return answer(proxy, &Refusal::Unreadable.answer());
         };
-        shared.metrics.request(proxy);
+        shared.metrics.request();
         // Without the head or the time nothing can be judged.
         let action = self
             .head(proxy, &shared)
@@ -147,7 +149,7 @@ impl Request {
         if reached_host || (self.path.is_some() && details == NO_ROUTE) {
             shared.crippled.set(true);
             if reached_host {
-                shared.metrics.bypassed(proxy);
+                shared.metrics.bypassed();
             }
             proxy.log(
                 Level::Error,
@@ -172,6 +174,9 @@ impl Request {
         }
         if let Ok(mut watch) = shared.watch.try_borrow_mut() {
             watch.ended(self.context_id);
+        }
+        if shared.retired.get() {
+            shared.metrics.flush(proxy);
         }
     }
 
@@ -293,12 +298,12 @@ impl Request {
                 answer(proxy, &acknowledged(result))
             }
             Action::Refuse(refusal) => {
-                shared.metrics.rejected(proxy, &refusal);
+                shared.metrics.rejected(&refusal);
                 proxy.note("verdict", refusal.code());
                 answer(proxy, &refusal.answer())
             }
             Action::Excuse(refusal) => {
-                shared.metrics.excused(proxy, &refusal);
+                shared.metrics.excused(&refusal);
                 proxy.note("shadow", refusal.code());
                 if shared.policy.hold_headers {
                     write(proxy, &shared.names.excused(&refusal));
@@ -314,7 +319,7 @@ impl Request {
         let settled: Option<Settled> =
             self.decision.answered(&shared.policy, status, now_ms, proxy);
         if let Some(settled) = settled {
-            shared.metrics.settled(proxy, settled);
+            shared.metrics.settled(settled);
         }
     }
 }

@@ -73,7 +73,7 @@ fn a_missing_stop_iteration_flag_is_found_and_named() -> Result<()> {
     let reply = http1(edge.envoy.listener(), &post(&token(&body), &body, ""))?;
     ensure!(reply.status == 503 && reply.code() == "unavailable", "{reply:?}");
     ensure!(edge.envoy.log().contains(flag), "{}", edge.envoy.log());
-    ensure!(edge.envoy.counter("rejected.not_held")? == 1);
+    edge.expect("rejected.not_held", 1)?;
     edge.assert_untouched()
 }
 

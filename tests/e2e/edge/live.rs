@@ -64,7 +64,8 @@ fn a_key_is_rotated_with_overlap_on_a_connection_that_stays() -> Result<()> {
     let overlap = format!(r#"{json} "keys": {{"env": ["LIVEKIT_KEYS", "LIVEKIT_KEYS_NEXT"]}},"#);
     change(&edge, RELOADED, json, &overlap)?;
     both(200, 200)?;
-    ensure!(edge.envoy.counter("verified.APIedge.1")? > 0, "the new secret is counted");
+    let counted = || Ok(edge.envoy.counter("verified.APIedge.1")? > 0);
+    wait_until("the new secret is counted", counted)?;
     change(&edge, RELOADED, r#""LIVEKIT_KEYS", "LIVEKIT_KEYS_NEXT"]"#, r#""LIVEKIT_KEYS_NEXT"]"#)?;
     both(401, 200)?;
     Ok(())

@@ -12,8 +12,8 @@ use livekit_webhook_tests::edge::stage::Stage;
 use livekit_webhook_tests::edge::vm::{Native, Vm};
 use livekit_webhook_tests::envoy::Setup;
 
-use super::Edge;
 use super::client::{self, Reply, http1, http2_request};
+use super::{Edge, wait_until};
 
 const NOW_MS: u64 = 1_795_435_200_000;
 
@@ -41,6 +41,7 @@ fn play<V: Vm>(vm: V, scenario: &Scenario) -> Result<()> {
         let checked = step.expect.check(&step.send, &played.outcome);
         checked.with_context(|| format!("step {index}"))?;
     }
+    stage.tick(0)?;
     check_counters(scenario, |name| Ok(stage.vm().world().metric(name)))
 }
 
@@ -98,7 +99,13 @@ fn play_in_envoy(scenario: &Scenario) -> Result<()> {
         let checked = step.expect.check(&step.send, &outcome);
         checked.with_context(|| format!("step {index}"))?;
     }
-    check_counters(scenario, |name| edge.envoy.counter(name))
+    // The filter hands its counters over now and then.
+    let mut last = Ok(());
+    wait_until("the counters", || {
+        last = check_counters(scenario, |name| edge.envoy.counter(name));
+        Ok(last.is_ok())
+    })
+    .or(last)
 }
 
 fn exchange(edge: &Edge, send: &Send) -> Result<Reply> {

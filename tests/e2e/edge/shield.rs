@@ -121,6 +121,6 @@ fn a_host_that_is_down_swallows_nothing() -> Result<()> {
         // Envoy's own words: the filter is not in the way.
         ensure!(reply.status == 503 && reply.code().is_empty(), "{reply:?}");
     }
-    ensure!(envoy.counter("dedupe_released")? == 3);
+    wait_until("all are released", || Ok(envoy.counter("dedupe_released")? == 3))?;
     Ok(())
 }

@@ -78,7 +78,7 @@ fn routes_and_limits_of_envoy_see_only_what_is_verified() -> Result<()> {
     }
     ensure!(statuses == [200, 429, 429], "{statuses:?}");
     // LiveKit tries a 429 again: the shield must have let go of it.
-    ensure!(edge.envoy.counter("dedupe_released")? == 2);
+    edge.expect("dedupe_released", 2)?;
     ensure!(edge.host.requests().len() == 2);
     Ok(())
 }

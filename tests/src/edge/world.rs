@@ -132,8 +132,8 @@ impl Proxy for World {
         u32::try_from(index).ok()
     }
 
-    fn count(&self, id: u32) {
-        self.record(id, 1);
+    fn add(&self, id: u32, by: u32) {
+        self.record(id, by.into());
     }
 
     fn record(&self, id: u32, value: u64) {

@@ -148,7 +148,7 @@ impl Proxy for Hostile<'_> {
         Some(1)
     }
 
-    fn count(&self, _id: u32) {}
+    fn add(&self, _id: u32, _by: u32) {}
 
     fn record(&self, _id: u32, _value: u64) {}
 

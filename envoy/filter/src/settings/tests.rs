@@ -1,5 +1,7 @@
 use super::*;
 
+mod schema;
+
 fn problems(json: &str) -> Vec<String> {
     match Settings::parse(json.as_bytes()) {
         Ok(_) => Vec::new(),
