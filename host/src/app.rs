@@ -8,6 +8,7 @@ use crate::admin::{self, Health};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::deliver::connector::Connector;
+use crate::deliver::connector::proxy::Proxy;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::{Deliverer, Place};
 use crate::entropy::Entropy;
@@ -338,7 +339,8 @@ fn transport(config: &Config) -> Result<HyperTransport, Error> {
         .map_err(Error::Tls)?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(HyperTransport::new(Connector::new(Arc::new(config.deliver.policy.clone()), tls)))
+    let connector = Connector::new(Arc::new(config.deliver.policy.clone()), tls);
+    Ok(HyperTransport::new(connector.through(config.deliver.proxy.map(Proxy::at))))
 }
 
 fn millis(duration: Duration) -> i64 {

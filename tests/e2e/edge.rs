@@ -5,6 +5,7 @@
 
 mod client;
 mod configuration;
+mod egress;
 mod endings;
 mod faults;
 mod floods;

@@ -50,6 +50,9 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "allow = {}", list(&allow))?;
     writeln!(out, "plain_http = {}", config.deliver.plain_http)?;
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
+    if let Some(proxy) = config.deliver.proxy {
+        writeln!(out, "proxy = \"http://{proxy}\"")?;
+    }
     config.sources.iter().try_for_each(|one| source(out, one))?;
     config.plugins.iter().try_for_each(|one| plugin(out, one))?;
     config.endpoints.iter().try_for_each(|one| endpoint(out, one))?;

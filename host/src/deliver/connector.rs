@@ -23,6 +23,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+pub mod proxy;
+
+use proxy::Proxy;
+
 /// Deadline of name resolution.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Deadline of all connection attempts together, TLS included.
@@ -77,6 +81,7 @@ pub enum Refused {
 pub struct Connector {
     policy: Arc<AddressPolicy>,
     tls: TlsConnector,
+    proxy: Option<Proxy>,
 }
 
 /// A connection to a vetted peer.
@@ -110,7 +115,13 @@ impl Connector {
     /// Dials what `policy` allows; TLS by `tls`, HTTP/2 where the endpoint offers it.
     pub fn new(policy: Arc<AddressPolicy>, mut tls: rustls::ClientConfig) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { policy, tls: TlsConnector::from(Arc::new(tls)) }
+        Self { policy, tls: TlsConnector::from(Arc::new(tls)), proxy: None }
+    }
+
+    /// The same, with every connection through `proxy`.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
     }
 
     async fn connect(self, url: Uri) -> Result<Stream, Refused> {
@@ -167,14 +178,14 @@ impl Connector {
             let address = SocketAddr::new(*address, url.port());
             let share = if index + 1 == addresses.len() { left } else { left / 2 };
             left -= share;
-            let Ok(connected) = tokio::time::timeout(share, TcpStream::connect(address)).await
-            else {
+            let Ok(connected) = tokio::time::timeout(share, self.reach(address)).await else {
                 last = Refused::Slow;
                 continue;
             };
             let connected = connected.and_then(|tcp| {
                 tcp.set_nodelay(true)?;
-                let peer = tcp.peer_addr()?;
+                // Through a proxy, the peer is what the proxy was asked for.
+                let peer = self.proxy.map_or_else(|| tcp.peer_addr(), |_| Ok(address))?;
                 Ok((tcp, peer))
             });
             match connected {
@@ -188,6 +199,13 @@ impl Connector {
             }
         }
         Err(last)
+    }
+
+    async fn reach(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match self.proxy {
+            Some(proxy) => proxy.tunnel(address).await,
+            None => TcpStream::connect(address).await,
+        }
     }
 }
 

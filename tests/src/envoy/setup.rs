@@ -7,6 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::root;
 
+/// The one file that stands in front of no host.
+const EGRESS: &str = "egress.yaml";
+
 /// Workers, unless a story says otherwise.
 const WORKERS: u32 = 2;
 
@@ -92,13 +95,15 @@ impl Setup {
             std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))
         };
         let mut yaml = shipped(name)?;
-        let host = "address: 127.0.0.1, port_value: 8080".to_owned();
-        let own = format!("address: {}, port_value: {}", upstream.ip(), upstream.port());
-        let mut edits = vec![(host, own)];
-        if !self.shipped_ports {
-            let free = |port: &str| (format!("port_value: {port}"), "port_value: 0".to_owned());
-            edits.extend([free("10000"), free("9901")]);
-        }
+        let free = |port: &str| (format!("port_value: {port}"), "port_value: 0".to_owned());
+        let edits = if name == EGRESS {
+            vec![free("15001"), free("9902")]
+        } else {
+            let host = "address: 127.0.0.1, port_value: 8080".to_owned();
+            let own = format!("address: {}, port_value: {}", upstream.ip(), upstream.port());
+            let ports = [free("10000"), free("9901")].into_iter().filter(|_| !self.shipped_ports);
+            ports.chain([(host, own)]).collect()
+        };
         for (from, to) in &edits {
             ensure!(yaml.contains(from), "envoy/{name} has no `{from}`");
             yaml = yaml.replace(from, to);
