@@ -12,6 +12,7 @@ mod floods;
 mod forwarded;
 mod framing;
 mod live;
+mod packages;
 mod refused;
 mod scenarios;
 mod shield;
