@@ -39,6 +39,9 @@ pub struct Pairs<'a> {
     texts: &'a [u8],
 }
 
+/// Name and value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// The names of the verdict headers, with their prefix, made once.
 #[derive(Clone, Debug)]
 pub struct Names {
@@ -76,7 +79,7 @@ impl<'a> Pairs<'a> {
         self.left
     }
 
-    fn pair(&self) -> Option<((&'a [u8], &'a [u8]), Self)> {
+    fn pair(&self) -> Option<(Pair<'a>, Self)> {
         let (name_bytes, lengths) = number(self.lengths)?;
         let (value_bytes, lengths) = number(lengths)?;
         let (name, texts) = text(self.texts, name_bytes)?;
@@ -86,7 +89,7 @@ impl<'a> Pairs<'a> {
 }
 
 impl<'a> Iterator for Pairs<'a> {
-    type Item = (&'a [u8], &'a [u8]);
+    type Item = Pair<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let (pair, rest) = self.pair()?;
