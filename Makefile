@@ -1,5 +1,5 @@
 # Names of commands. `make demo` and `make test` do all the set-up themselves.
-.PHONY: demo run test lint bench guests envoy receivers fuzz clean
+.PHONY: demo run test soak lint bench guests envoy receivers fuzz clean
 
 # Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
 # wasmtime a second time.
@@ -17,6 +17,10 @@ run: set-up ## The same system, left up until Ctrl-C
 test: set-up receivers ## Every test
 	@$(BUILD) --all-targets
 	@$(CARGO) test --workspace --locked
+
+soak: set-up ## Kills, seeds and events by the hundred, until a promise breaks
+	@$(BUILD)
+	@target/debug/soak
 
 lint: ## Format and clippy, warnings as errors
 	@$(CARGO) fmt --all --check

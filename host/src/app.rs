@@ -5,7 +5,7 @@
 //! store closed.
 
 use crate::admin::{self, Health};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
@@ -20,16 +20,14 @@ use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::Store;
-use crate::store::sqlite::{self, SqliteStore};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use crate::tls;
 use crate::vault::Live;
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -84,13 +82,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The store does not open.
-    #[error("cannot open the store {}", path.display())]
-    Store {
-        /// Configured.
-        path: PathBuf,
-        /// What to do about it.
-        source: sqlite::OpenError,
-    },
+    #[error(transparent)]
+    Store(#[from] stores::Error),
     /// A plugin does not load.
     #[error("plugin {name}: cannot load {file}")]
     Plugin {
@@ -126,7 +119,7 @@ impl App {
     ///
     /// # Errors
     /// The first thing that cannot be had; nothing has been accepted then.
-    pub async fn start(config: Config) -> Result<Self, Error> {
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
         let listener = bind(config.ingest.listen, "ingest.listen").await?;
         let admin_listener = match config.admin {
             Some(address) => Some(bind(address, "admin.listen").await?),
@@ -136,7 +129,7 @@ impl App {
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
         let transport = Arc::new(transport(&config));
-        let shared = Shared::open(&config)?;
+        let shared = Shared::open(&config, clock).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let (stop_ingest, ingest_stop) = stop();
@@ -316,7 +309,7 @@ fn first_wait_ms(endpoint: &Endpoint) -> i64 {
     step_ms.max(batching.map_or(0, |batching| batching.wait_ms()))
 }
 
-fn places(config: &Config) -> HashMap<String, Place> {
+fn places(config: &Config) -> BTreeMap<String, Place> {
     let named = |endpoint: &Endpoint| (endpoint.name.to_string(), Place::new(endpoint.clone()));
     config.endpoints.iter().map(named).collect()
 }
@@ -324,14 +317,11 @@ fn places(config: &Config) -> HashMap<String, Place> {
 // === impl Shared ===
 
 impl Shared {
-    fn open(config: &Config) -> Result<Self, Error> {
-        let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
-        let path = &config.store.path;
-        let store = SqliteStore::open(path, &options)
-            .map_err(|source| Error::Store { path: path.clone(), source })?;
+    async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let store = stores::open(&config.store).await?;
         Ok(Self {
-            store: Arc::new(store),
-            clock: Arc::new(SystemClock),
+            store,
+            clock,
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
             secrets: Live::default(),
@@ -385,8 +375,4 @@ fn transport(config: &Config) -> TokenTransport<HyperTransport> {
     let roots = tls::machine_roots(https);
     let policy = config.deliver.policy.clone();
     TokenTransport::new(HyperTransport::new(policy, Arc::new(SystemResolver), roots))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -23,6 +23,22 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's clock, moved by the milliseconds that stand in a file. So a test moves the time of
+/// a whole process, in steps and in both directions; builds for production have no such clock.
+///
+/// A file that is missing or unreadable moves nothing. It is read each time.
+#[cfg(debug_assertions)]
+#[derive(Clone, Debug)]
+pub struct MovedClock(pub std::path::PathBuf);
+
+#[cfg(debug_assertions)]
+impl Clock for MovedClock {
+    fn now(&self) -> Timestamp {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        SystemClock.now().plus_millis(text.trim().parse().unwrap_or(0))
+    }
+}
+
 /// A clock that stands still until it is advanced. For tests and the simulation.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock(Arc<AtomicI64>);

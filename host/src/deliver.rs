@@ -45,7 +45,7 @@ use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
 use place::Held;
 use request::Request;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -70,7 +70,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(200);
 /// What the stage works with.
 pub struct Deliverer {
     /// By name. What is owed to any other name waits.
-    pub endpoints: HashMap<String, Place>,
+    pub endpoints: BTreeMap<String, Place>,
     /// Requests in flight over all endpoints.
     pub in_flight_max: usize,
     /// Where deliveries are.

@@ -72,6 +72,8 @@ struct Inner {
     running: [AtomicUsize; KINDS],
     ended: Notify,
     attempts: Mutex<Vec<AbortHandle>>,
+    #[cfg(test)]
+    all: Mutex<Vec<AbortHandle>>,
     stopping: std::sync::atomic::AtomicBool,
     lost: Notify,
 }
@@ -110,6 +112,8 @@ impl Tasks {
         };
         #[expect(clippy::disallowed_methods, reason = "this is the file the ban points to")]
         let handle = tokio::spawn(task);
+        #[cfg(test)]
+        self.0.all.lock().unwrap_or_else(PoisonError::into_inner).push(handle.abort_handle());
         if kind == Kind::Attempt {
             let mut attempts = self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner);
             // Keeps the list as long as what runs: finished handles leave as new ones come.
@@ -155,6 +159,14 @@ impl Tasks {
         for attempt in attempts.drain(..) {
             attempt.abort();
         }
+    }
+
+    /// What kill -9 does: no task runs a further line.
+    #[cfg(test)]
+    pub fn kill(&self) {
+        self.begin_shutdown();
+        let mut all = self.0.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.drain(..).for_each(|task| task.abort());
     }
 
     /// Resolves when a listener or a worker ended that should not have.

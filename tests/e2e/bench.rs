@@ -4,7 +4,7 @@ use livekit_webhook_tests::bench::flow::load::Load;
 use livekit_webhook_tests::bench::flow::sink::Sink;
 use livekit_webhook_tests::bench::table::Table;
 use livekit_webhook_tests::bench::{self, flow};
-use livekit_webhook_tests::bench::{plugin, verify};
+use livekit_webhook_tests::bench::{backlog, plugin, verify};
 use livekit_webhook_tests::gateway::Gateway;
 use livekit_webhook_tests::judge::guest;
 use livekit_webhook_tests::receiver::{Answer, Receiver};
@@ -52,6 +52,14 @@ async fn one_that_hangs_is_measured_beside_nine() {
     flow::hang::run(1, &mut Table::new(&mut out)).await.unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.contains("p99, one hangs / all well"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_is_claimed_from_and_delivered() {
+    let mut out = Vec::new();
+    backlog::run_over([100, 3_000], 1, &mut Table::new(&mut out)).await.unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("3000 wait: start to first delivery"), "{text}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on says so by panicking")]
 
+mod acceptance;
 mod addresses;
 mod bad_input;
 mod bench;
@@ -13,6 +14,7 @@ mod demo;
 mod doubles;
 mod edge;
 mod hostile;
+mod many_hosts;
 mod operator;
 mod plugins;
 mod postgres;

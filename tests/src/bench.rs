@@ -1,7 +1,9 @@
 //! What `make bench` measures. Nothing here is asserted; every case is compared with another of the
 //! same run, in rounds that alternate, and a ratio is of one round.
 
+pub mod backlog;
 pub mod flow;
+pub mod memory;
 pub mod plugin;
 pub mod stats;
 pub mod table;
@@ -32,14 +34,20 @@ pub enum Section {
     Flow,
     /// One endpoint of ten hangs.
     Hang,
+    /// A million deliveries wait.
+    Backlog,
+    /// A million events pass.
+    Memory,
 }
 
 /// Their names on the command line, in the order of the table.
-const SECTIONS: [(&str, Section); 4] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("verify", Section::Verify),
     ("plugin", Section::Plugin),
     ("flow", Section::Flow),
     ("hang", Section::Hang),
+    ("backlog", Section::Backlog),
+    ("memory", Section::Memory),
 ];
 
 /// The sections of these names, all without any; `None` when there is no such section.
@@ -69,6 +77,8 @@ pub async fn run(sections: &[Section], out: &mut dyn Write) -> anyhow::Result<()
                 }
                 Section::Flow => flow::run(FLOW_ROUNDS, None, &mut table).await?,
                 Section::Hang => flow::hang::run(FLOW_ROUNDS, &mut table).await?,
+                Section::Backlog => backlog::run(FLOW_ROUNDS, &mut table).await?,
+                Section::Memory => memory::run(&mut table).await?,
             }
         }
         anyhow::Ok(())

@@ -22,8 +22,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-mod again;
-mod process;
+mod control;
 pub mod setup;
 
 pub use setup::Setup;
@@ -70,17 +69,7 @@ impl Gateway {
     pub async fn start(setup: &Setup, bound: Duration) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("gateway.toml"), setup.to_toml())?;
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway = Self {
-            folder,
-            setup: setup.clone(),
-            child: None,
-            address: nowhere,
-            admin: nowhere,
-            log: Arc::default(),
-        };
-        gateway.start_again(bound).await?;
-        Ok(gateway)
+        Self::start_in(folder, setup, bound).await
     }
 
     /// Starts the binary on the same folder after it ended. It listens on other ports then.
@@ -247,22 +236,12 @@ impl Gateway {
         self.signal("HUP").await
     }
 
-    async fn signal(&self, name: &str) -> anyhow::Result<()> {
-        let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
-        // The standard library sends no signal but SIGKILL; the shell's own `kill` is on every
-        // machine.
-        let script = format!("kill -{name} {id}");
-        let sent = Command::new("sh").arg("-c").arg(script).status().await?;
-        anyhow::ensure!(sent.success(), "cannot send SIG{name}");
-        Ok(())
-    }
-
     /// From now on no file of the gateway's may grow past so many bytes; `None` lifts the limit.
     ///
     /// # Errors
     /// When it does not run, or there is no `prlimit` (util-linux).
     pub async fn limit_files(&self, bytes_max: Option<u64>) -> anyhow::Result<()> {
-        let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
+        let id = self.process_id()?;
         let soft = bytes_max.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
         let mut command = Command::new("prlimit");
         command.arg("--pid").arg(id.to_string()).arg(format!("--fsize={soft}:"));

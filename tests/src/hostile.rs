@@ -76,9 +76,9 @@ struct Told {
 impl Manner {
     /// Whether it is reached by https.
     pub fn has_tls(&self) -> bool {
-        use Manner::{Continuations, Expired, GoesAway, Pings, Resets, WrongName};
-        matches!(self, WrongName | Expired)
-            || matches!(self, Resets | Pings | Continuations | GoesAway)
+        let is_http2 =
+            matches!(self, Self::Resets | Self::Pings | Self::Continuations | Self::GoesAway);
+        is_http2 || matches!(self, Self::WrongName | Self::Expired)
     }
 
     fn server(&self) -> Server {

@@ -14,4 +14,5 @@ pub mod livekit;
 pub mod postgres;
 pub mod published;
 pub mod receiver;
+pub mod soak;
 pub mod upstream;

@@ -25,6 +25,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
+pub mod hostile;
 pub mod signatures;
 
 /// Longest body it takes, in bytes.
@@ -260,10 +261,11 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, shared: Arc<Sha
             match tls {
                 None => serve(socket, shared).await,
                 // Who is not believed is gone.
-                Some(tls) => match tls.accept(socket).await {
-                    Ok(stream) => serve(stream, shared).await,
-                    Err(_) => {}
-                },
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(socket).await {
+                        serve(stream, shared).await;
+                    }
+                }
             }
         });
     }

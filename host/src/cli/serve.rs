@@ -1,9 +1,13 @@
 //! `livekit-webhook serve`
 
 use crate::app::{self, App};
+#[cfg(debug_assertions)]
+use crate::clock::MovedClock;
+use crate::clock::{Clock, SystemClock};
 use crate::log;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
@@ -19,6 +23,10 @@ pub struct Options {
     /// Form of the log
     #[arg(long, value_enum, default_value = "auto")]
     log_format: log::Format,
+    /// Moves the clock by the milliseconds that stand in this file, for tests
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "FILE", hide = true, env = "LIVEKIT_WEBHOOK_CLOCK")]
+    clock: Option<PathBuf>,
 }
 
 /// Runs until SIGTERM or SIGINT, then stops in order. A second signal ends it at once. SIGHUP reads
@@ -32,7 +40,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
-    let app = match App::start(config).await {
+    let app = match App::start(config, options.clock()).await {
         Ok(app) => app,
         // What the configuration names cannot be used: the operator has to mend it.
         Err(error @ (app::Error::Plugin { .. } | app::Error::PluginFile { .. })) => {
@@ -75,5 +83,18 @@ fn reload(app: &App, path: &Path) {
             let error = format!("{error:#}");
             error!(error, "the configuration was not reloaded, the one before goes on");
         }
+    }
+}
+
+// === impl Options ===
+
+impl Options {
+    fn clock(&self) -> Arc<dyn Clock> {
+        #[cfg(debug_assertions)]
+        if let Some(file) = &self.clock {
+            warn!(file = %file.display(), "the clock is moved by a file");
+            return Arc::new(MovedClock(file.clone()));
+        }
+        Arc::new(SystemClock)
     }
 }

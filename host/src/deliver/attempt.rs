@@ -90,7 +90,7 @@ impl Deliverer {
             }
             Err(failure) => {
                 let outcome = Outcome::Failed(failure.class);
-                (outcome, failure.way, HeaderMap::new(), Bytes::new(), Some(failure.text))
+                (outcome, *failure.way, HeaderMap::new(), Bytes::new(), Some(failure.text))
             }
         };
         let record = AttemptRecord {

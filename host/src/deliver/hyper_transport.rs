@@ -150,7 +150,8 @@ impl Transport for HyperTransport {
             Ok(Err(error)) => return Err(trace.failure(&error)),
             Err(_) => {
                 let text = format!("{} within {timeout_ms} ms", trace.missing());
-                return Err(Failure { class: ErrorClass::Timeout, text, way: trace.way(None) });
+                let way = Box::new(trace.way(None));
+                return Err(Failure { class: ErrorClass::Timeout, text, way });
             }
         };
         let way = trace.way(Some(Instant::now()));
@@ -235,7 +236,7 @@ impl Trace {
         } else {
             (classify(error), chain(error))
         };
-        Failure { class, text, way: self.way(None) }
+        Failure { class, text, way: Box::new(self.way(None)) }
     }
 }
 

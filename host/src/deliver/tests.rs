@@ -26,7 +26,7 @@ use livekit_webhook_core::delivery::{DeadReason, State};
 use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl, Name, PlainHttp};
 use livekit_webhook_core::retry::Schedule;
 use livekit_webhook_core::time::Timestamp;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;

@@ -74,7 +74,7 @@ pub struct Failure {
     /// query.
     pub text: String,
     /// How far the request came.
-    pub way: Way,
+    pub way: Box<Way>,
 }
 
 /// Sends to endpoints. Implementations: hyper over vetted sockets, tokens fetched on top of it, and
@@ -96,6 +96,6 @@ pub trait Transport: Send + Sync + 'static {
 impl Failure {
     /// Before anything was dialled.
     pub fn new(class: ErrorClass, text: impl Into<String>) -> Self {
-        Self { class, text: text.into(), way: Way::default() }
+        Self { class, text: text.into(), way: Box::default() }
     }
 }

@@ -143,6 +143,7 @@ pub fn cases() -> Vec<Case> {
         reads::deliveries_by_filter,
         reads::depth_follows,
         reads::closed,
+        reads::oldest,
         append::sequences_count_in_each_lane,
         append::sequences_of_many_at_once,
         batches::without_batching_each_goes_alone,

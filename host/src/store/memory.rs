@@ -6,7 +6,7 @@
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
-    EndpointHealth, Error, EventFilter, Finding, NewEvent, Owed, PAGE_MAX, Plan, Pruned,
+    EndpointHealth, Error, EventFilter, Finding, NewEvent, Oldest, Owed, PAGE_MAX, Plan, Pruned,
     Quarantined, Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret, Store,
     StoredDelivery, StoredEvent, StoredReplay,
 };
@@ -28,7 +28,7 @@ mod replay;
 mod tables;
 mod upkeep;
 
-pub use faults::{Call, Fault, Script};
+pub use faults::{Call, Fault, Rule, Script};
 
 use faults::Faults;
 use tables::Tables;
@@ -76,6 +76,18 @@ impl MemoryStore {
     /// From now on `script` decides what goes wrong.
     pub fn set_script(&self, script: Script) {
         self.faults().set_script(script);
+    }
+
+    /// From now on the store breaks `rule`, for tests of those who would notice.
+    pub fn break_rule(&self, rule: Rule) {
+        self.tables().broken = Some(rule);
+    }
+
+    /// Looks at the rows without a fault in the way.
+    #[cfg(test)]
+    #[cfg(test)]
+    pub(crate) fn look<T>(&self, see: impl FnOnce(&Tables) -> T) -> T {
+        see(&self.tables())
     }
 
     /// What the restart of a host does to a store of its own: claims and rates are forgotten.
@@ -229,6 +241,10 @@ impl Store for MemoryStore {
 
     async fn depth(&self) -> Result<Depth, Error> {
         self.read(Tables::depth).await
+    }
+
+    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error> {
+        self.read(|tables| tables.oldest(now)).await
     }
 
     async fn candidates(

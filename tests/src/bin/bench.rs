@@ -5,8 +5,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: bench [SECTION...]\n\nSECTION is one of verify, plugin, flow, hang; all without.\n";
+const USAGE: &str = "usage: bench [SECTION...]\n\nSECTION is one of verify, plugin, flow, hang, backlog, memory; all without.\n";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -61,16 +61,15 @@ async fn flood(
     frame: &[u8],
 ) -> anyhow::Result<()> {
     let many = frame.repeat(100);
-    let writing = async {
-        loop {
-            if let Err(error) = told.say(&mut writes, &many).await {
-                return Err(error);
-            }
-        }
-    };
     tokio::select! {
-        ended = writing => ended,
+        ended = say_on(&mut writes, told, &many) => ended,
         ended = until_closed(&mut reads) => ended,
+    }
+}
+
+async fn say_on(writes: &mut Writes, told: &Told, bytes: &[u8]) -> anyhow::Result<()> {
+    loop {
+        told.say(writes, bytes).await?;
     }
 }
 

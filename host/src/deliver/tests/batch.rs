@@ -139,17 +139,17 @@ async fn a_body_that_is_not_json_harms_no_other() {
 #[tokio::test(start_paused = true)]
 async fn what_is_too_old_leaves_its_batch() {
     let mut old = batched("a", 10);
-    old.policy.schedule = Schedule::new(vec![0, 5_000], Some(60_000)).unwrap();
+    old.policy.schedule = Schedule::new(vec![0, 5_000], Some(45_000)).unwrap();
     let mut stage = stage(vec![old]);
     stage.owe(1, "a", 0).await;
     stage.owe(2, "a", 0).await;
-    // Received 61 s later, for the clock of events is their number.
-    stage.owe(61_000, "a", 0).await;
-    tokio::time::sleep(Duration::from_millis(60_500)).await;
+    // Received 50 s later, for the clock of events is their number.
+    stage.owe(50_000, "a", 0).await;
+    tokio::time::sleep(Duration::from_millis(47_000)).await;
     stage.run();
-    stage.until_state(61_000, State::Delivered).await;
+    stage.until_state(50_000, State::Delivered).await;
     for number in 1..=2 {
         stage.until_state(number, State::Dead(DeadReason::Expired)).await;
     }
-    assert_eq!(stage.batches(), [[61_000]]);
+    assert_eq!(stage.batches(), [[50_000]]);
 }

@@ -100,14 +100,16 @@ async fn a_breaker_lets_one_probe_through_in_each_period_and_then_all_in_order()
     assert!(at[4] - at[0] < 1_000, "{at:?}");
     for (probe, period_ms) in [(5, 30_000), (6, 60_000), (7, 120_000), (8, 240_000)] {
         let waited = at[probe] - at[probe - 1];
-        let range = period_ms * 9 / 10..=period_ms * 11 / 10 + 100;
+        let range = period_ms * 9 / 10..=period_ms + 100;
         assert!(range.contains(&waited), "probe {probe} came after {waited} ms");
     }
     let numbers = stage.sent_numbers(0);
     // Always the one due for the longest: those that never went, then those that failed.
     assert_eq!(numbers[..8], [1, 2, 3, 4, 5, 6, 7, 8]);
-    let drained: Vec<u32> = (9..=100).chain(1..=8).collect();
-    assert_eq!(numbers[8..], drained);
+    assert_eq!(numbers[8..100], (9..=100).collect::<Vec<_>>());
+    let mut again = numbers[100..].to_vec();
+    again.sort_unstable();
+    assert_eq!(again, [1, 2, 3, 4, 5, 6, 7, 8]);
     let changes = ["open", "reopened", "closed"].map(|to| stage.breaker_changes("a", to));
     assert_eq!(changes, [1, 3, 1]);
     for number in 9..=100 {
@@ -275,7 +277,7 @@ async fn what_waits_for_a_closed_gate_is_counted() {
     let metrics = stage.deliverer.metrics.clone();
     stage.until("counted", || metrics.deferred.get_or_create(&label).get() == 7).await;
     assert_eq!(metrics.paused.get_or_create(&label).get(), 1);
-    stage.until("grows old", || metrics.oldest_due_seconds.get() >= 60).await;
+    stage.until("grows old", || metrics.oldest_due_seconds.get() >= 15).await;
     for number in 1..=7 {
         stage.until_state(number, State::Delivered).await;
     }

@@ -91,3 +91,19 @@ pub async fn pending_by_endpoint(store: &dyn Store) {
     record(store, later(0), result(&claims[0], 200, Next::Delivered)).await;
     assert_eq!(store.pending_by_endpoint().await.unwrap(), [("b".to_owned(), 2)]);
 }
+
+pub async fn oldest(store: &dyn Store) {
+    let oldest = |due_at, dead_at| Oldest { due_at, dead_at };
+    assert_eq!(store.oldest(later(0)).await.unwrap(), Oldest::default());
+    let due = |number, millis| NewDelivery { due_at: later(millis), ..delivery(number, "a") };
+    planned(store, 1, vec![due(1, 300), due(2, 100), due(3, 900)]).await;
+    assert_eq!(store.oldest(later(99)).await.unwrap(), Oldest::default());
+    assert_eq!(store.oldest(later(500)).await.unwrap(), oldest(Some(later(100)), None));
+    let claims = claim_due(store, later(500), "a", 9).await;
+    // It is owed while it is under way.
+    assert_eq!(store.oldest(later(500)).await.unwrap(), oldest(Some(later(100)), None));
+    record(store, later(600), result(&claims[1], 500, DEAD)).await;
+    record(store, later(700), result(&claims[0], 500, DEAD)).await;
+    assert_eq!(store.oldest(later(800)).await.unwrap(), oldest(None, Some(later(600))));
+    assert_eq!(store.oldest(later(900)).await.unwrap(), oldest(Some(later(900)), Some(later(600))));
+}

@@ -1,5 +1,6 @@
 //! Who gets which deliveries, and when.
 
+use super::faults::Rule;
 use super::tables::Tables;
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::requests::{self, Request, Waiting};
@@ -67,6 +68,7 @@ impl Tables {
     /// What is left of every limit of the endpoint.
     fn room(&self, quota: &Quota, now: Timestamp) -> Room {
         let health = self.healths.get(&quota.endpoint).map(|stored| stored.health.clone());
+        let health = health.filter(|_| !self.breaks(Rule::Gate));
         let (in_flight_max, mut opens_at) = match health.unwrap_or_default().gate(now) {
             Gate::Open => (quota.in_flight_max, now),
             Gate::Probe => (quota.in_flight_max.min(1), now),
@@ -74,12 +76,15 @@ impl Tables {
             Gate::Closed(None) => return Room { requests: 0, opens_at: None },
         };
         let is_closed = opens_at > now;
-        let free = in_flight_max.saturating_sub(self.in_flight(&quota.endpoint, now));
+        let mut free = in_flight_max.saturating_sub(self.in_flight(&quota.endpoint, now));
+        if self.breaks(Rule::InFlight) {
+            free = quota.slots;
+        }
         let mut requests = free.min(quota.slots);
         if requests == 0 && !is_closed {
             return Room { requests, opens_at: None };
         }
-        if let Some(rate) = quota.rate {
+        if let Some(rate) = quota.rate.filter(|_| !self.breaks(Rule::Rate)) {
             let state = self.rates.get(&quota.endpoint).copied().unwrap_or_default();
             requests = rate.grant(state, now, requests).requests;
             opens_at = opens_at.max(rate.next_at(state, now));
@@ -135,7 +140,8 @@ impl Tables {
         let owed = self.pending().filter(|stored| stored.endpoint == endpoint);
         let waiting = owed.map(|stored| {
             let is_head = stored.lane.as_deref().is_none_or(|lane| {
-                heads.get(lane) == Some(&stored.id) && !self.waits_for_a_plan(stored)
+                (heads.get(lane) == Some(&stored.id) || self.breaks(Rule::Lane))
+                    && !self.waits_for_a_plan(stored)
             });
             Waiting {
                 id: stored.id,
@@ -173,7 +179,9 @@ impl Tables {
                 && other.sequence < event.sequence
                 && !other.settled.contains(&stored.endpoint)
         };
-        stored.replay.is_none() && self.events.values().any(|row| is_earlier(&row.stored))
+        stored.replay.is_none()
+            && !self.breaks(Rule::PlanBefore)
+            && self.events.values().any(|row| is_earlier(&row.stored))
     }
 
     fn body_bytes(&self, stored: &StoredDelivery) -> usize {

@@ -32,6 +32,27 @@ pub enum Call {
     Read,
 }
 
+/// A rule of the port that can be broken on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// An acknowledged event is stored.
+    Stored,
+    /// A stale fence records nothing.
+    Fence,
+    /// Only the head of a lane goes.
+    Lane,
+    /// An earlier event without a plan holds its lane.
+    PlanBefore,
+    /// No more in flight than allowed.
+    InFlight,
+    /// No more in a second than allowed.
+    Rate,
+    /// Nothing goes while the gate is closed.
+    Gate,
+    /// A replay's step is recorded once.
+    Step,
+}
+
 /// Decides for each call.
 pub type Script = Box<dyn FnMut(Call) -> Option<Fault> + Send>;
 

@@ -1,5 +1,6 @@
 //! What came of deliveries.
 
+use super::faults::Rule;
 use super::tables::Tables;
 use crate::store::{AttemptResult, EndpointHealth, Owed, Recorded};
 use livekit_webhook_core::delivery::{DeadReason, Next, State};
@@ -7,7 +8,8 @@ use livekit_webhook_core::time::Timestamp;
 
 impl Tables {
     pub fn record_attempt(&mut self, now: Timestamp, result: AttemptResult) -> Recorded {
-        if !self.delivery_leases.is_current(result.delivery, result.fence) {
+        let is_current = self.delivery_leases.is_current(result.delivery, result.fence);
+        if !is_current && !self.breaks(Rule::Fence) {
             return Recorded::Stale;
         }
         self.delivery_leases.finish(result.delivery);

@@ -1,9 +1,10 @@
 //! The rows.
 
+use super::faults::Rule;
 use crate::store::leases::Leases;
 use crate::store::{
-    Appended, AttemptRecord, Depth, EndpointHealth, Fence, NewEvent, PlanState, Quarantined,
-    SealedSecret, StoredDelivery, StoredEvent, StoredReplay,
+    Appended, AttemptRecord, Depth, EndpointHealth, Fence, NewEvent, Oldest, PlanState,
+    Quarantined, SealedSecret, StoredDelivery, StoredEvent, StoredReplay,
 };
 use bytes::Bytes;
 use livekit_webhook_core::delivery::State;
@@ -27,6 +28,7 @@ pub struct Tables {
     pub delivery_leases: Leases<DeliveryId>,
     pub last_fence: u64,
     pub is_closed: bool,
+    pub broken: Option<Rule>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,10 @@ pub struct DeliveryRow {
 // === impl Tables ===
 
 impl Tables {
+    pub fn breaks(&self, rule: Rule) -> bool {
+        self.broken == Some(rule)
+    }
+
     pub fn next_fence(&mut self) -> Fence {
         self.last_fence += 1;
         Fence(self.last_fence)
@@ -75,6 +81,9 @@ impl Tables {
             *last += 1;
             *last
         });
+        if self.breaks(Rule::Stored) {
+            return answer;
+        }
         let plan_at = event.received_at;
         let (settled, note) = (Vec::new(), None);
         let stored = StoredEvent { event, sequence, plan, plan_attempts: 0, settled, note };
@@ -99,6 +108,13 @@ impl Tables {
             dead: states.filter(|state| matches!(state, State::Dead(_))).count() as u64,
             quarantined: self.quarantine.len() as u64,
         }
+    }
+
+    pub fn oldest(&self, now: Timestamp) -> Oldest {
+        let due = self.pending().map(|stored| stored.due_at).filter(|due_at| *due_at <= now);
+        let rows = self.deliveries.values().map(|row| &row.stored);
+        let dead = rows.filter(|stored| matches!(stored.state, State::Dead(_)));
+        Oldest { due_at: due.min(), dead_at: dead.map(|stored| stored.updated_at).min() }
     }
 
     /// What is owed, by id.

@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "its tasks end with the runtime")]
 
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -22,6 +23,9 @@ pub const MARK: &str = r#""id":"EV_"#;
 /// Digits of it.
 pub const DIGITS: usize = 12;
 
+/// Between two looks for the first arrival.
+const POLL: Duration = Duration::from_millis(1);
+
 /// The receiver.
 pub struct Sink {
     address: SocketAddr,
@@ -39,6 +43,7 @@ struct Round {
     first: usize,
     endpoints: usize,
     came: Vec<Option<Instant>>,
+    first_came: Option<Instant>,
     left: usize,
 }
 
@@ -66,7 +71,25 @@ impl Sink {
     /// paths.
     pub fn expect(&self, first: usize, count: usize, endpoints: usize) {
         let left = count * endpoints;
-        *self.shared.lock() = Round { first, endpoints, came: vec![None; left], left };
+        *self.shared.lock() =
+            Round { first, endpoints, came: vec![None; left], first_came: None, left };
+    }
+
+    /// When the first of them came.
+    ///
+    /// # Errors
+    /// When none has within `bound`.
+    pub async fn first(&self, bound: Duration) -> anyhow::Result<Instant> {
+        let first = async {
+            loop {
+                let came = self.shared.lock().first_came;
+                match came {
+                    Some(came) => return came,
+                    None => tokio::time::sleep(POLL).await,
+                }
+            }
+        };
+        timeout(bound, first).await.with_context(|| format!("nothing came within {bound:?}"))
     }
 
     /// When each of them came to each endpoint, once all have: the endpoints of an event stand
@@ -113,6 +136,7 @@ impl Shared {
             let came = at.and_then(|at| round.came.get_mut(at)).filter(|came| came.is_none());
             if let Some(came) = came {
                 *came = Some(now);
+                round.first_came.get_or_insert(now);
                 round.left -= 1;
                 if round.left == 0 {
                     self.complete.notify_waiters();

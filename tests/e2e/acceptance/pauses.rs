@@ -1,0 +1,151 @@
+//! Receivers that ask for time, are gone, or are down: 6, 7 and 8 of the fifteen.
+//!
+//! That a receiver was not asked is shown by an event that reached another endpoint meanwhile: one
+//! claim looks at all endpoints, so whoever might have been asked would have been.
+
+use crate::delivery::with_source;
+use anyhow::{Context as _, Result, ensure};
+use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_tests::exchange::{BOUND, event, post_as, token_at};
+use livekit_webhook_tests::gateway::{Gateway, Setup};
+use livekit_webhook_tests::receiver::{Answer, Receiver};
+
+/// A gateway with an endpoint in trouble, one that is well, and a clock that can be moved.
+struct Story {
+    troubled: Receiver,
+    well: Receiver,
+    gateway: Gateway,
+    sent: usize,
+}
+
+// === impl Story ===
+
+impl Story {
+    async fn start(more: &str) -> Result<Self> {
+        let (troubled, well) = (Receiver::start().await?, Receiver::start().await?);
+        // One request at a time, so that no other is under way when the first is answered.
+        let more = format!("in_flight_max = 1\n{more}");
+        let setup: Setup = with_source()
+            .own_address()
+            .movable_clock()
+            .endpoint("troubled", &troubled.url("/"), &more)
+            .endpoint("well", &well.url("/"), "")
+            .subscription("troubled", "")
+            .subscription("well", "");
+        let gateway = Gateway::start(&setup, BOUND).await?;
+        Ok(Self { troubled, well, gateway, sent: 0 })
+    }
+
+    /// Sends so many events, and waits until the endpoint that is well has them.
+    async fn send(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            let body = event("room_started", "r", &format!("EV_{}", self.sent));
+            let token = token_at(&body, self.gateway.now_s());
+            let reply = post_as(self.gateway.address(), &token, &body).await?;
+            ensure!(reply.status == 200, "{reply:?}");
+            self.sent += 1;
+        }
+        self.well.wait_for(self.sent, BOUND).await.map(drop)
+    }
+
+    /// The endpoint in trouble was asked so often in all, and not again.
+    async fn asked(&mut self, requests: usize) -> Result<()> {
+        self.troubled.wait_for(requests, BOUND).await?;
+        self.send(1).await?;
+        let came = self.troubled.seen().len();
+        ensure!(came == requests, "{came} requests, not {requests}");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a06_a_receiver_that_asks_for_120_s_gets_them_and_they_cost_no_attempt() -> Result<()> {
+    let mut story = Story::start(r#"retry = ["0s", "1s"]"#).await?;
+    story.troubled.script([Answer::status(429)?.header("retry-after", "120")]);
+    story.send(1).await?;
+    let ledger = story.gateway.ledger()?;
+    ledger.wait_attempts("troubled", 1, BOUND).await?;
+    story.send(3).await?;
+    story.asked(1).await?;
+    story.gateway.set_clock(118)?;
+    story.asked(1).await?;
+    story.gateway.set_clock(122)?;
+    // The one that was refused and all that came since, each once more.
+    let seen = story.troubled.wait_for(story.sent + 1, BOUND).await?;
+    for again in &seen[1..] {
+        let is_first = again.header("webhook-id")? == seen[0].header("webhook-id")?;
+        let number = again.header("webhook-attempt")?;
+        ensure!(number == if is_first { "2" } else { "1" }, "attempt {number}");
+    }
+    let rows = ledger.wait_ended("troubled", story.sent, BOUND).await?;
+    ensure!(rows.iter().all(|row| row.state == State::Delivered), "{rows:#?}");
+    let refused = rows.iter().find(|row| row.attempts == 2).context("no second attempt")?;
+    let attempts = ledger.attempts(refused).await?;
+    let apart_ms = attempts[1].started_at.millis_since(attempts[0].started_at);
+    ensure!(apart_ms >= 120_000, "only {apart_ms} ms");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a07_one_410_is_the_last_request_also_after_a_kill() -> Result<()> {
+    let mut story = Story::start("").await?;
+    story.troubled.otherwise(Answer::status(410)?);
+    story.send(1).await?;
+    let ledger = story.gateway.ledger()?;
+    let (first, reason) = ledger.wait_dead("troubled", BOUND).await?;
+    ensure!((reason, first.attempts) == (DeadReason::Gone, 1), "{first:?}");
+    story.send(3).await?;
+    story.asked(1).await?;
+    story.gateway.kill_9().await?;
+    story.gateway.come_back(BOUND).await?;
+    story.send(3).await?;
+    story.asked(1).await?;
+    let rows = ledger.wait_ended("troubled", story.sent, BOUND).await?;
+    for row in rows.iter().filter(|row| row.id != first.id) {
+        let expected = State::Dead(DeadReason::EndpointDisabled);
+        ensure!((row.state, row.attempts) == (expected, 0), "{row:?}");
+    }
+    ensure!(story.troubled.seen().len() == 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a08_an_endpoint_that_is_down_gets_one_probe_a_period_and_everything_when_it_is_up()
+-> Result<()> {
+    const QUEUED: usize = 100;
+    let steps = vec![r#""1s""#; 30].join(", ");
+    let mut story = Story::start(&format!("retry = [\"0s\", {steps}]")).await?;
+    story.troubled.otherwise(Answer::status(500)?);
+    story.send(QUEUED).await?;
+    let is_open = r#"breaker_changes_total{endpoint="troubled",to="open"}"#;
+    story.gateway.wait_metric(is_open, 1.0, BOUND).await?;
+    let opened_after = story.troubled.seen().len();
+    ensure!(opened_after == 10, "opened after {opened_after} failures");
+    story.asked(opened_after).await?;
+    // Periods of 30, 60 and 120 s, each up to a tenth shorter.
+    for (period, moved_s) in [(1, 31), (2, 93)] {
+        story.gateway.set_clock(moved_s)?;
+        story.asked(opened_after + period).await?;
+    }
+    let ledger = story.gateway.ledger()?;
+    let mut owed = ledger.deliveries("troubled").await?;
+    ensure!(owed.len() == story.sent && owed.iter().all(|row| row.state == State::Pending));
+    let spent: u32 = owed.iter().map(|row| row.attempts).sum();
+    ensure!(spent as usize == opened_after + 2, "waiting cost attempts: {spent}");
+    owed.sort_by_key(|row| row.due_at);
+
+    story.troubled.otherwise(Answer::status(200)?);
+    let came = story.troubled.seen().len();
+    story.gateway.set_clock(215)?;
+    let seen = story.troubled.wait_for(came + owed.len(), BOUND).await?;
+    let rows = ledger.wait_ended("troubled", story.sent, BOUND).await?;
+    ensure!(rows.iter().all(|row| row.state == State::Delivered), "{rows:#?}");
+    let due: Vec<_> = owed.iter().map(|row| row.due_at).collect();
+    let of = |id: &str| owed.iter().find(|row| row.webhook_id == id).map(|row| row.due_at);
+    let mut drained = Vec::new();
+    for seen in &seen[came..] {
+        drained.push(of(seen.header("webhook-id")?).context("what was not owed came")?);
+    }
+    ensure!(drained == due, "not in order of their due times");
+    Ok(())
+}
