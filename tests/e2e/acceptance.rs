@@ -8,7 +8,7 @@
 //! | 4 | DNS says public then metadata, or both; NAT64, mapped, 6to4: all refused | `hyper_transport::tests::names::a_name_that_is_bound_anew_to_a_forbidden_address_is_refused`, `hyper_transport::tests::names::one_forbidden_address_among_good_ones_refuses_them_all`, `address_policy::tests::listed::no_form_of_ipv6_opens_a_listed_ipv4_address`, `addresses::a_name_that_leads_to_a_forbidden_address_is_never_dialled` |
 //! | 5 | one of ten endpoints hangs: the other nine do not notice | `acceptance::receivers::a05_one_of_ten_endpoints_hangs_and_the_other_nine_get_everything` |
 //! | 6 | 429 with Retry-After 120: no request for 120 s, no attempt used up | `acceptance::pauses::a06_a_receiver_that_asks_for_120_s_gets_them_and_they_cost_no_attempt` |
-//! | 7 | 410: exactly one request, then disabled | `acceptance::pauses::a07_one_410_is_the_last_request_also_after_a_kill` |
+//! | 7 | 410: exactly one request, then disabled | `acceptance::pauses::a07_one_410_is_the_last_request_also_after_a_kill`, `acceptance::pauses::a07_a_gateway_that_dies_while_it_makes_dead_letters_makes_them_all` |
 //! | 8 | 100 queued, endpoint down, then up: one probe a period, drained in order of due time | `acceptance::pauses::a08_an_endpoint_that_is_down_gets_one_probe_a_period_and_everything_when_it_is_up` |
 //! | 9 | old and new receivers verify while secrets overlap; only new ones after | `acceptance::keys::a09_old_and_new_receivers_verify_while_secrets_overlap_and_only_new_ones_after` |
 //! | 10 | 1,000 events over 50 rooms with failures: each room in order, rooms side by side | `acceptance::order::a10_every_room_keeps_its_order_through_failures_and_a_kill` |
