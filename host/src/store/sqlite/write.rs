@@ -14,7 +14,7 @@ use std::collections::HashMap;
 mod attempt;
 mod copy;
 mod plan;
-mod prune;
+pub mod prune;
 mod small;
 
 pub use attempt::{attempts, give_up};
