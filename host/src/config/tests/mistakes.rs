@@ -54,8 +54,8 @@ fn names_types_and_ranges() {
     );
     let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription";
     check("\n[[source]]", "\nservers = 1\n[[source]]", &[unknown]);
-    let url = "store.url: expected sqlite: and a path, such as sqlite:livekit-webhook.db";
-    check("\n[[source]]", "\n[store]\nurl = \"postgres://h\"\n[[source]]", &[url]);
+    let url = "store.url: expected sqlite: and a file, such as sqlite:livekit-webhook.db, or postgres://USER@HOST/DATABASE";
+    check("\n[[source]]", "\n[store]\nurl = \"mysql://h\"\n[[source]]", &[url]);
 }
 
 #[test]

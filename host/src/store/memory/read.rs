@@ -2,8 +2,7 @@
 
 use super::tables::Tables;
 use crate::store::{
-    DeliveryFilter, EventFilter, PAGE_MAX, SealedSecret, Status, StoredDelivery,
-    StoredEvent,
+    DeliveryFilter, EventFilter, PAGE_MAX, SealedSecret, Status, StoredDelivery, StoredEvent,
 };
 use livekit_webhook_core::delivery::State;
 use std::cmp::Reverse;

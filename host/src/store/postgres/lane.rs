@@ -52,10 +52,10 @@ pub async fn let_go(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<()
            SELECT d.id, d.sequence, d.is_held FROM deliveries d WHERE d.lane = l.lane \
            AND d.endpoint = e.endpoint AND d.status = 0 ORDER BY d.sequence, d.id LIMIT 1) h \
          JOIN endpoints n ON n.id = e.endpoint \
-         WHERE h.is_held AND NOT EXISTS ( \
-           SELECT 1 FROM plans p WHERE p.lane = l.lane AND p.state = 0 \
-           AND p.sequence < h.sequence \
-           AND NOT n.name = ANY (string_to_array(p.settled, ',')))) next \
+         WHERE h.is_held AND ( \
+           SELECT p.event FROM plans p WHERE p.lane = l.lane AND p.state = 0 \
+           AND p.sequence < h.sequence AND NOT n.name = ANY (string_to_array(p.settled, ',')) \
+           ORDER BY p.lane, p.sequence LIMIT 1) IS NULL) next \
          WHERE deliveries.id = next.id";
     execute(tx, sql, &[&lanes]).await?;
     Ok(())
