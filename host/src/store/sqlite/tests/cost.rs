@@ -97,9 +97,10 @@ async fn backlog() -> (tempfile::TempDir, SqliteStore) {
     planned(&store, 1, vec![delivery(1, "a")]).await;
     let event = event(1).id.to_bytes();
     let fill = move |scope: &mut Scope<'_>| {
-        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
-             INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, attempts, \
-             created_at, updated_at, lane, sequence, held) \
+        let sql = "WITH RECURSIVE n(i) AS \
+             (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
+             INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, \
+             attempts, created_at, updated_at, lane, sequence, held) \
              SELECT randomblob(16), ?1, 1, 'wh', 'k', 0, ?2 + i, 0, 0, 0, ?3, i, ?3 IS NOT NULL \
              FROM n";
         let start = START.as_millis();
