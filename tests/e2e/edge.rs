@@ -12,6 +12,7 @@ mod floods;
 mod forwarded;
 mod framing;
 mod live;
+mod measured;
 mod packages;
 mod refused;
 mod scenarios;
