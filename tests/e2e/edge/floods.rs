@@ -65,7 +65,7 @@ fn silent_heads_cost_little_and_hold_up_nobody() -> Result<()> {
     check_good(&edge)?;
     let growth = memory(&edge)? - before;
     ensure!(growth < GROWTH_MAX_MIB * times() as f64, "{growth:.0} MiB for {count} connections");
-    // They are ended by the time-outs of the shipped configuration, 5 s for a head, 15 s for a body.
+    // They are ended by the time-outs of the shipped configuration: 5 s for a head, 15 s for all.
     let mut first = connections.swap_remove(1);
     first.set_read_timeout(Some(Duration::from_secs(20)))?;
     let mut answer = Vec::new();
