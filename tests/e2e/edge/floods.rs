@@ -25,6 +25,7 @@ const FORGED: usize = 2_000;
 /// What a flood may cost, in MiB: some 20 KiB for a connection, a window for a stream.
 const GROWTH_MAX_MIB: f64 = 40.0;
 
+#[expect(clippy::disallowed_methods, reason = "how hard to try is the caller's choice")]
 fn times() -> usize {
     std::env::var("EDGE_FLOOD").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
