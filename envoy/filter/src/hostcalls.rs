@@ -105,8 +105,8 @@ unsafe extern "C" {
     ) -> u32;
 }
 
-// Every `unsafe` below hands out pointers to borrowed text that the host reads during the call only,
-// or takes what the host has left in our memory: see `take`.
+// Every `unsafe` below hands out pointers to borrowed text that the host reads during the call
+// only, or takes what the host has left in our memory: see `take`.
 
 impl Proxy for Envoy {
     fn log(&self, level: Level, text: &str) {

@@ -1,8 +1,8 @@
 //! What the filter asks of the proxy, as a trait.
 //!
 //! Two implement it: `hostcalls.rs`, which is Envoy, and the simulated proxy of the tests, so that
-//! one scenario runs natively and in WebAssembly. Nothing here panics and nothing blocks; `None` and
-//! `false` mean that the proxy would not.
+//! one scenario runs natively and in WebAssembly. Nothing here panics and nothing blocks; `None`
+//! and `false` mean that the proxy would not.
 
 use crate::answer::Answer;
 

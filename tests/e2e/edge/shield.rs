@@ -1,4 +1,4 @@
-//! The replay shield and the rate over two workers: never may LiveKit's own second try be swallowed.
+//! The replay shield over two workers: never may LiveKit's own second try be swallowed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -107,7 +107,7 @@ fn metrics_have_labels_and_the_access_log_its_fields() -> Result<()> {
         let page = edge.envoy.admin("/stats/prometheus")?;
         let histograms = ["body_bytes", "token_age_s", "event_age_s"];
         let count = |name: &&str| page.contains(&format!("livekit_webhook_{name}_count{{}} "));
-        Ok(wanted.iter().all(|line| page.contains(line)) && histograms.iter().all(|h| count(&h)))
+        Ok(wanted.iter().all(|line| page.contains(line)) && histograms.iter().all(count))
     })
     .with_context(|| edge.envoy.admin("/stats/prometheus?filter=livekit").unwrap_or_default())?;
     let lines = [

@@ -1,12 +1,12 @@
 //! Envoy in front of a host that does nothing: what verifying costs there.
 //!
-//! Cases: no filter; native jwt_authn, which checks the token's HS256 and nothing of the body; ours,
-//! with its event filter; and both refusing a wrong signature. Each has an Envoy of its own with one
-//! worker and without an access log; slices of the cases alternate, so that whatever the machine
-//! does meanwhile happens to all, and a ratio is of one round. Every round counts. CPU is the
-//! scheduler's time of the Envoy process over the requests answered in the slice: it suffers less
-//! from a busy machine than the throughput does. A refused head closes its connection, so the cases
-//! that refuse also pay for a new one each time; they are compared with each other.
+//! Cases: no filter; native jwt_authn, which checks the token's HS256 and nothing of the body;
+//! ours, with its event filter; and both refusing a wrong signature. Each has an Envoy of its own
+//! with one worker and without an access log; slices of the cases alternate, so that whatever the
+//! machine does meanwhile happens to all, and a ratio is of one round. Every round counts. CPU is
+//! the scheduler's time of the Envoy process over the requests answered in the slice: it suffers
+//! less from a busy machine than the throughput does. A refused head closes its connection, so the
+//! cases that refuse also pay for a new one each time; they are compared with each other.
 //!
 //! Not in the numbers: TLS, the network, more than one worker.
 
