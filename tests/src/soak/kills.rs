@@ -136,7 +136,7 @@ pub async fn course(kept: Kept, kills: usize, seed: u64) -> Result<Verdict> {
         let death = Death::roll(kept, &mut dice);
         live(&mut rig, &death, &mut dice).await?;
     }
-    rig.come_back(None).await?;
+    rig.come_back_for_good().await?;
     let verdict = rig.verdict().await?;
     rig.gateway.terminate(BOUND).await?;
     Ok(verdict)

@@ -26,8 +26,8 @@ const KINDS: [&str; 4] = ["room_started", "participant_joined", "track_published
 const FACTOR: f64 = 0.2;
 /// Refusals that a receiver has in store; a course has fewer requests.
 const MOODS: usize = 4_000;
-/// By how much the clock is moved after a death on PostgreSQL, in seconds: longer than any lease,
-/// and so little that a token outlives two deaths.
+/// By how much the clock is moved after the last death on PostgreSQL, in seconds: longer than any
+/// lease, and less than a token lives.
 const LEASES_S: i64 = 130;
 /// How long everything may take to come to rest. Only a broken gateway takes so long.
 const REST: Duration = Duration::from_secs(120);
@@ -164,13 +164,20 @@ impl Rig {
             Some(point) => setup.variable("LIVEKIT_WEBHOOK_CRASH_AT", point),
             None => setup,
         })?;
-        if self.database.is_some() {
-            // The dead host's claims are rows, and end with their leases.
-            let moved_s = LEASES_S * i64::try_from(self.kills)?;
-            self.gateway.set_clock(moved_s)?;
-            self.sender.set_clock(moved_s);
-        }
         self.gateway.come_back(BOUND).await
+    }
+
+    /// Starts it again to live. On PostgreSQL the claims of hosts that died are rows and end with
+    /// their leases, so it comes back later than these.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn come_back_for_good(&mut self) -> Result<()> {
+        if self.database.is_some() {
+            self.gateway.set_clock(LEASES_S)?;
+            self.sender.set_clock(LEASES_S);
+        }
+        self.come_back(None).await
     }
 
     /// What the store says.
@@ -236,7 +243,11 @@ fn is_acknowledged(report: &Report) -> bool {
 /// What LiveKit will not send again though nobody took it.
 fn mistaken(reports: &[Report]) -> Vec<String> {
     let forgotten = |report: &&Report| report.fate == Fate::Delivered && !is_acknowledged(report);
-    reports.iter().filter(forgotten).map(|report| format!("{report:?}")).collect()
+    let told = |report: &Report| {
+        let outcomes: Vec<_> = report.attempts.iter().map(|attempt| &attempt.outcome).collect();
+        format!("{}: {outcomes:?}", member(&report.body, &["id"]).unwrap_or_default())
+    };
+    reports.iter().filter(forgotten).map(told).collect()
 }
 
 /// What a receiver got, read.
