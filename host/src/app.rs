@@ -7,6 +7,7 @@
 use crate::admin::{self, Health};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::deliver::connector::proxy::Proxy;
 use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
@@ -374,5 +375,6 @@ fn transport(config: &Config) -> TokenTransport<HyperTransport> {
     let https = config.endpoints.iter().any(|endpoint| endpoint.url.is_https());
     let roots = tls::machine_roots(https);
     let policy = config.deliver.policy.clone();
-    TokenTransport::new(HyperTransport::new(policy, Arc::new(SystemResolver), roots))
+    let transport = HyperTransport::new(policy, Arc::new(SystemResolver), roots);
+    TokenTransport::new(transport.through(config.deliver.proxy.map(Proxy::at)))
 }

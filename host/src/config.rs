@@ -134,6 +134,8 @@ pub struct Deliver {
     pub plain_http: bool,
     /// How long attempts may go on after a stop signal.
     pub grace: Duration,
+    /// The HTTP proxy that every connection goes through.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// Why there is no configuration.

@@ -28,3 +28,6 @@ pub mod tls;
 pub mod transfer;
 pub mod vault;
 pub mod view;
+
+#[cfg(test)]
+mod simulation;

@@ -110,7 +110,8 @@ pub trait Store: Send + Sync + 'static {
     /// In a lane of an endpoint only the first that is owed is given, by its event's sequence and
     /// then by its id, even when it is not due and a later one is; one at a time over all hosts;
     /// and not before every earlier event of the same source and lane is planned or has settled
-    /// that endpoint. A replay's lanes wait for no plan.
+    /// that endpoint. A replay's lanes wait for no plan; where hosts' clocks differ one of a smaller
+    /// sequence may come late to them: it waits for what was let go before it.
     async fn claim_due(
         &self,
         now: Timestamp,

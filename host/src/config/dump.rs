@@ -64,6 +64,9 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "allow = {}", list(&allow))?;
     writeln!(out, "plain_http = {}", config.deliver.plain_http)?;
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
+    if let Some(proxy) = config.deliver.proxy {
+        writeln!(out, "proxy = \"http://{proxy}\"")?;
+    }
     let keys: Vec<String> = config.vault.keys().iter().map(|key| key.id().to_owned()).collect();
     if !keys.is_empty() {
         let key = |id: &String| format!("{{ id = {}, secret = \"[redacted]\" }}", quoted(id));

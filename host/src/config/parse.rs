@@ -158,9 +158,16 @@ fn deliver(mut section: Section) -> Deliver {
     let plain_http = section.bool("plain_http", false);
     let plain = if plain_http { PlainHttp::Allowed } else { PlainHttp::Refused };
     let grace = millis(&mut section, "grace_ms", 25_000, 600_000);
+    let proxy = section.string("proxy").and_then(|text| {
+        let address = text.strip_prefix("http://").and_then(|address| address.parse().ok());
+        if address.is_none() {
+            section.problem("proxy", "must be `http://ADDRESS:PORT`, an address and not a name");
+        }
+        address
+    });
     section.finish();
     let policy = AddressPolicy::new(allow.clone(), plain);
-    Deliver { in_flight_max, policy, allow, plain_http, grace }
+    Deliver { in_flight_max, policy, allow, plain_http, grace, proxy }
 }
 
 fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<Named<Source>> {

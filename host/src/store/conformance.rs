@@ -196,6 +196,7 @@ pub fn cases() -> Vec<Case> {
         replay::only_what_runs_goes_on,
         replay::a_replay_has_lanes_of_its_own,
         replay::candidates_in_order_of_arrival,
+        replay::one_that_comes_late_to_its_lane_waits,
         retention::each_kind_has_its_age,
         retention::an_event_goes_after_its_deliveries,
         retention::steps_have_a_limit,

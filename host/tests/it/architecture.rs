@@ -14,7 +14,7 @@ const COMMON: [&str; 4] = ["tasks", "metrics", "clock", "crash"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 23] = [
+const EDGES: [(&str, &[&str]); 24] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -50,6 +50,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     ("entropy", &[]),
     ("tls", &[]),
     ("crash", &[]),
+    ("simulation", &["deliver", "entropy", "replay", "retain", "route", "store", "vault"]),
 ];
 
 /// Crates that mean IO, a clock, dice or async. None may be in the tree of a pure crate.

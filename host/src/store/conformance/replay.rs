@@ -198,6 +198,33 @@ pub async fn a_replay_has_lanes_of_its_own(store: &dyn Store) {
     assert_eq!(numbers(&claim_due(store, later(2), "a", 9).await), [12]);
 }
 
+/// Ids tell the order of arrival by the clock of each host, sequences the true one: a later step
+/// may bring what belongs before the one that is under way.
+pub async fn one_that_comes_late_to_its_lane_waits(store: &dyn Store) {
+    for number in [1, 2] {
+        store.append(laned(number, "r")).await.unwrap();
+        let claim = claim_event(store).await;
+        let plan = plan(&claim, vec![in_lane(number, "x", "r")]);
+        store.record_plans(START, vec![plan]).await.unwrap();
+    }
+    created(store, 1).await;
+    let ordered = |of: u32| ReplayDelivery { is_ordered: true, ..again(of + 10, of, "a") };
+    let first = step(1, vec![ordered(2)]);
+    let second = ReplayStep {
+        from: first.to,
+        to: Some(event(2).id),
+        deliveries: vec![ordered(1)],
+        ..first.clone()
+    };
+    assert_eq!(store.record_replay(later(1), first).await.unwrap(), Recorded::Done);
+    let under_way = claim_due(store, later(1), "a", 9).await;
+    assert_eq!(numbers(&under_way), [12]);
+    assert_eq!(store.record_replay(later(2), second).await.unwrap(), Recorded::Done);
+    assert_eq!(claim_due(store, later(2), "a", 9).await, []);
+    record(store, later(3), result(&under_way[0], 200, Next::Delivered)).await;
+    assert_eq!(numbers(&claim_due(store, later(3), "a", 9).await), [11]);
+}
+
 pub async fn candidates_in_order_of_arrival(store: &dyn Store) {
     let in_room =
         |number, room: Option<&str>| NewEvent { room: room.map(str::to_owned), ..event(number) };

@@ -4,9 +4,7 @@ use super::faults::Rule;
 use super::tables::Tables;
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::requests::{self, Request, Waiting};
-use crate::store::{
-    Claim, Claimed, Due, DueDelivery, Fence, PlanState, Quota, StoredDelivery, StoredEvent,
-};
+use crate::store::{Claim, Claimed, Due, DueDelivery, Fence, Quota, StoredDelivery, StoredEvent};
 use livekit_webhook_core::health::Gate;
 use livekit_webhook_core::id::DeliveryId;
 use livekit_webhook_core::time::Timestamp;
@@ -94,9 +92,10 @@ impl Tables {
 
     /// Requests under a claim. One with several members counts once, until the last is recorded.
     fn in_flight(&self, endpoint: &str, now: Timestamp) -> usize {
-        let rows = self.deliveries.values().filter(|row| row.stored.endpoint == endpoint);
-        let claimed = rows.filter(|row| !self.delivery_leases.is_free(row.stored.id, now));
-        claimed.filter_map(|row| row.request).collect::<HashSet<Fence>>().len()
+        let owed = self.pending().filter(|stored| stored.endpoint == endpoint);
+        let claimed = owed.filter(|stored| !self.delivery_leases.is_free(stored.id, now));
+        let rows = claimed.filter_map(|stored| self.deliveries.get(&stored.id));
+        rows.filter_map(|row| row.request).collect::<HashSet<Fence>>().len()
     }
 
     fn charge(&mut self, quota: &Quota, now: Timestamp, requests: usize) {
@@ -136,7 +135,7 @@ impl Tables {
 
     /// What is owed to `endpoint`.
     fn waiting(&self, endpoint: &str, now: Timestamp) -> Vec<Waiting> {
-        let heads = self.heads(endpoint);
+        let heads = self.heads(endpoint, now);
         let owed = self.pending().filter(|stored| stored.endpoint == endpoint);
         let waiting = owed.map(|stored| {
             let is_head = stored.lane.as_deref().is_none_or(|lane| {
@@ -155,15 +154,20 @@ impl Tables {
         waiting.collect()
     }
 
-    /// The first that is owed, for each lane of `endpoint`.
-    fn heads(&self, endpoint: &str) -> HashMap<&str, DeliveryId> {
+    /// The first that is owed, for each lane of `endpoint` that has nothing under way.
+    fn heads(&self, endpoint: &str, now: Timestamp) -> HashMap<&str, DeliveryId> {
         let mut first: HashMap<&str, (i64, DeliveryId)> = HashMap::new();
+        let mut busy = HashSet::new();
         for stored in self.pending().filter(|stored| stored.endpoint == endpoint) {
             let Some(lane) = stored.lane.as_deref() else { continue };
             let place = (stored.sequence.unwrap_or(0), stored.id);
             let head = first.entry(lane).or_insert(place);
             *head = place.min(*head);
+            if !self.delivery_leases.is_free(stored.id, now) {
+                busy.insert(lane);
+            }
         }
+        first.retain(|lane, _| !busy.contains(lane));
         first.into_iter().map(|(lane, (_, id))| (lane, id)).collect()
     }
 
@@ -173,15 +177,14 @@ impl Tables {
             return false;
         };
         let is_earlier = |other: &StoredEvent| {
-            other.plan == PlanState::Unplanned
-                && other.event.source == event.event.source
+            other.event.source == event.event.source
                 && other.event.lane == event.event.lane
                 && other.sequence < event.sequence
                 && !other.settled.contains(&stored.endpoint)
         };
         stored.replay.is_none()
             && !self.breaks(Rule::PlanBefore)
-            && self.events.values().any(|row| is_earlier(&row.stored))
+            && self.unplanned().any(|row| is_earlier(&row.stored))
     }
 
     fn body_bytes(&self, stored: &StoredDelivery) -> usize {

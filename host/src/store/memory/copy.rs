@@ -69,7 +69,11 @@ impl Tables {
         match record {
             Record::Event { event, sequence, plan, plan_at, plan_attempts, settled, note } => {
                 let stored = StoredEvent { event, sequence, plan, plan_attempts, settled, note };
-                insert(self.events.entry(stored.event.id), EventRow { stored, plan_at })
+                let is_new = !self.events.contains_key(&stored.event.id);
+                if is_new {
+                    self.insert_event(EventRow { stored, plan_at });
+                }
+                is_new
             }
             Record::Lane { source, key, sequence } => {
                 insert(self.sequences.entry((source, key)), sequence)
@@ -78,7 +82,11 @@ impl Tables {
             Record::Delivery { delivery, body } => {
                 let (id, attempts) = (delivery.id, Vec::new());
                 let row = DeliveryRow { stored: delivery, body, attempts, request: None };
-                insert(self.deliveries.entry(id), row)
+                let is_new = !self.deliveries.contains_key(&id);
+                if is_new {
+                    self.insert_delivery(row);
+                }
+                is_new
             }
             Record::Attempt { delivery, attempt } => {
                 let Some(row) = self.deliveries.get_mut(&delivery) else { return false };

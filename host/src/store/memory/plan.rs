@@ -13,9 +13,8 @@ impl Tables {
         limit: usize,
     ) -> Vec<Claim<StoredEvent>> {
         let mut waiting: Vec<_> = self
-            .events
-            .values()
-            .filter(|row| row.stored.plan == PlanState::Unplanned && row.plan_at <= now)
+            .unplanned()
+            .filter(|row| row.plan_at <= now)
             .map(|row| (row.plan_at, row.stored.event.id))
             .filter(|(_, id)| self.event_leases.is_free(*id, now))
             .collect();
@@ -53,6 +52,7 @@ impl Tables {
             }
             PlanNext::Planned { deliveries, note } => {
                 row.stored.plan = PlanState::Planned;
+                self.unplanned.remove(&plan.event);
                 row.stored.note = note;
                 deliveries
             }
@@ -78,7 +78,7 @@ impl Tables {
             };
             let attempts = Vec::new();
             let row = DeliveryRow { stored, body: new.body, attempts, request: None };
-            self.deliveries.insert(new.id, row);
+            self.insert_delivery(row);
         }
         Recorded::Done
     }

@@ -27,6 +27,9 @@ impl Tables {
                 }
             }
         }
+        if row.stored.state != State::Pending {
+            self.pending.remove(&result.delivery);
+        }
         row.stored.updated_at = now;
         row.stored.note = result.note;
         if let Some(attempt) = result.attempt {
@@ -62,6 +65,7 @@ impl Tables {
         let ids: Vec<_> = ids.collect();
         // A lease that has ended does not bring it back.
         ids.iter().for_each(|id| delivery_leases.finish(*id));
+        self.pending.retain(|id| !ids.contains(id));
         ids.len() as u64
     }
 

@@ -95,7 +95,7 @@ impl Tables {
         };
         let row =
             DeliveryRow { stored, body: of.body.clone(), attempts: Vec::new(), request: None };
-        self.deliveries.insert(new.id, row);
+        self.insert_delivery(row);
         Some(())
     }
 

@@ -11,12 +11,16 @@ use livekit_webhook_core::delivery::State;
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use livekit_webhook_core::rate::RateState;
 use livekit_webhook_core::time::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 #[derive(Debug, Default)]
 pub struct Tables {
     pub events: BTreeMap<EventId, EventRow>,
     pub deliveries: BTreeMap<DeliveryId, DeliveryRow>,
+    /// Those that are owed.
+    pub pending: BTreeSet<DeliveryId>,
+    /// Those without a plan.
+    pub unplanned: BTreeSet<EventId>,
     pub quarantine: BTreeMap<EventId, Quarantined>,
     pub replays: BTreeMap<ReplayId, StoredReplay>,
     pub healths: BTreeMap<String, EndpointHealth>,
@@ -87,7 +91,7 @@ impl Tables {
         let plan_at = event.received_at;
         let (settled, note) = (Vec::new(), None);
         let stored = StoredEvent { event, sequence, plan, plan_attempts: 0, settled, note };
-        self.events.insert(stored.event.id, EventRow { stored, plan_at });
+        self.insert_event(EventRow { stored, plan_at });
         answer
     }
 
@@ -100,11 +104,10 @@ impl Tables {
     }
 
     pub fn depth(&self) -> Depth {
-        let events = self.events.values().map(|row| row.stored.plan);
         let states = self.deliveries.values().map(|row| row.stored.state);
         Depth {
-            unplanned: events.filter(|plan| *plan == PlanState::Unplanned).count() as u64,
-            pending: self.pending().count() as u64,
+            unplanned: self.unplanned.len() as u64,
+            pending: self.pending.len() as u64,
             dead: states.filter(|state| matches!(state, State::Dead(_))).count() as u64,
             quarantined: self.quarantine.len() as u64,
         }
@@ -119,7 +122,28 @@ impl Tables {
 
     /// What is owed, by id.
     pub fn pending(&self) -> impl Iterator<Item = &StoredDelivery> {
-        let rows = self.deliveries.values().map(|row| &row.stored);
-        rows.filter(|stored| stored.state == State::Pending)
+        let rows = self.pending.iter().filter_map(|id| self.deliveries.get(id));
+        rows.map(|row| &row.stored)
+    }
+
+    /// Events without a plan, by id.
+    pub fn unplanned(&self) -> impl Iterator<Item = &EventRow> {
+        self.unplanned.iter().filter_map(|id| self.events.get(id))
+    }
+
+    pub fn insert_event(&mut self, row: EventRow) {
+        let id = row.stored.event.id;
+        if row.stored.plan == PlanState::Unplanned {
+            self.unplanned.insert(id);
+        }
+        self.events.insert(id, row);
+    }
+
+    pub fn insert_delivery(&mut self, row: DeliveryRow) {
+        let id = row.stored.id;
+        if row.stored.state == State::Pending {
+            self.pending.insert(id);
+        }
+        self.deliveries.insert(id, row);
     }
 }

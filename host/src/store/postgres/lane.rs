@@ -29,9 +29,10 @@ pub async fn lock(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<(), 
     Ok(())
 }
 
-/// Lets the first of each lane go, at every endpoint, unless an earlier event has no plan yet. The
-/// endpoints of a lane are found by stepping through the index from one to the next, so the cost is
-/// that of the endpoints, not of what waits.
+/// Lets the first of each lane go, at every endpoint, unless an earlier event has no plan yet, or
+/// one was let go before: it may be under way, also when one with a smaller sequence comes late (to
+/// a replay's lane, where hosts' clocks differ). The endpoints of a lane are found by stepping
+/// through the index from one to the next, so the cost is that of the endpoints, not of what waits.
 pub async fn let_go(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<(), Fault> {
     if lanes.is_empty() {
         return Ok(());
@@ -52,7 +53,9 @@ pub async fn let_go(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<()
            SELECT d.id, d.sequence, d.is_held FROM deliveries d WHERE d.lane = l.lane \
            AND d.endpoint = e.endpoint AND d.status = 0 ORDER BY d.sequence, d.id LIMIT 1) h \
          JOIN endpoints n ON n.id = e.endpoint \
-         WHERE h.is_held AND ( \
+         WHERE h.is_held AND NOT EXISTS ( \
+           SELECT 1 FROM deliveries o WHERE o.lane = l.lane AND o.endpoint = e.endpoint \
+           AND o.status = 0 AND NOT o.is_held) AND ( \
            SELECT p.event FROM plans p WHERE p.lane = l.lane AND p.state = 0 \
            AND p.sequence < h.sequence AND NOT n.name = ANY (string_to_array(p.settled, ',')) \
            ORDER BY p.lane, p.sequence LIMIT 1) IS NULL) next \

@@ -136,7 +136,8 @@ impl PostgresStore {
         }
         let shared = Arc::new(shared(connections, &options));
         let (queue, _) = Queue::with_writers(&shared, 0);
-        Ok(Self { shared, queue, hints: Hints::new(), tasks: Tasks::new(), is_reader: true })
+        let (hints, tasks, unreleased) = (Hints::new(), Tasks::new(), Unreleased::default());
+        Ok(Self { shared, queue, hints, tasks, unreleased, is_reader: true })
     }
 }
 

@@ -81,7 +81,9 @@ pub fn put_in_order(scope: &mut Scope<'_>) -> Result<()> {
     lanes.iter().try_for_each(|(lane, endpoint)| settle(scope.conn, lane, *endpoint))
 }
 
-/// Lets the head go, unless it is blocked, and holds all others.
+/// Lets the head go, unless it is blocked, and holds all others. What was let go before stays the
+/// head, also when one with a smaller sequence comes late (to a replay's lane, where hosts' clocks
+/// differ): it may be under way, and the lane has one at a time.
 fn settle(conn: &Connection, lane: &str, endpoint: i64) -> Result<()> {
     let mut statement = conn.prepare_cached(OWED)?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(1)?, row.get(0)?));
@@ -89,7 +91,7 @@ fn settle(conn: &Connection, lane: &str, endpoint: i64) -> Result<()> {
         statement.query_row(params![lane, endpoint, 1], read).optional()?;
     let free = statement.query_map(params![lane, endpoint, 0], read)?;
     let free: Vec<(Option<i64>, [u8; 16])> = free.collect::<Result<_>>()?;
-    let Some(head) = free.iter().copied().chain(first_held).min() else {
+    let Some(head) = free.iter().copied().min().or(first_held) else {
         return Ok(());
     };
     let is_blocked = is_blocked(conn, lane, endpoint, head.0)?;
