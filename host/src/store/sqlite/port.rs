@@ -4,9 +4,9 @@ use super::writer::Kind;
 use super::{Role, Scope, SqliteStore, candidates, check, claim, export, pages, read, write};
 use crate::store::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
-    EndpointHealth, Error, EventFilter, Finding, NewEvent, Owed, Plan, Pruned, Quarantined, Quota,
-    Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret, Store, StoredDelivery,
-    StoredEvent, StoredReplay,
+    EndpointHealth, Error, EventFilter, Finding, NewEvent, Oldest, Owed, Plan, Pruned, Quarantined,
+    Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret, Store,
+    StoredDelivery, StoredEvent, StoredReplay,
 };
 use async_trait::async_trait;
 use livekit_webhook_core::delivery::DeadReason;
@@ -110,6 +110,10 @@ impl Store for SqliteStore {
             dead: count(dead),
             quarantined: count(quarantined),
         })
+    }
+
+    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error> {
+        self.read(move |conn| read::oldest(conn, now)).await
     }
 
     async fn healths(&self) -> Result<Vec<EndpointHealth>, Error> {

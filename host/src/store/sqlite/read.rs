@@ -2,7 +2,7 @@
 
 use super::rows;
 use crate::store::{
-    EndpointHealth, Error, PAGE_MAX, Quarantined, SealedSecret, StoredEvent, StoredReplay,
+    EndpointHealth, Error, Oldest, PAGE_MAX, Quarantined, SealedSecret, StoredEvent, StoredReplay,
 };
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
@@ -90,6 +90,22 @@ pub fn quarantined(conn: &Connection, limit: usize) -> Result<Vec<Quarantined>> 
 pub fn depth(conn: &Connection) -> Result<[i64; 4]> {
     conn.prepare_cached("SELECT unplanned, pending, dead, quarantined FROM store")?
         .query_row([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
+}
+
+/// When the first delivery of each endpoint is due, and when the first dead letter ended: the first
+/// row of an index each.
+pub const OLDEST: &str = "SELECT (SELECT min(due_at) FROM (\
+     SELECT (SELECT min(due_at) FROM deliveries INDEXED BY deliveries_due \
+     WHERE endpoint = n.id AND status = 0 AND held = 0) AS due_at FROM endpoints n UNION ALL \
+     SELECT (SELECT min(due_at) FROM deliveries INDEXED BY deliveries_held \
+     WHERE endpoint = n.id AND status = 0 AND held = 1) FROM endpoints n)), \
+     (SELECT min(updated_at) FROM deliveries INDEXED BY deliveries_dead WHERE status = 2)";
+
+pub fn oldest(conn: &Connection, now: Timestamp) -> Result<Oldest> {
+    conn.prepare_cached(OLDEST)?.query_row([], |row| {
+        let due_at = rows::maybe_time(row, 0)?.filter(|due_at| *due_at <= now);
+        Ok(Oldest { due_at, dead_at: rows::maybe_time(row, 1)? })
+    })
 }
 
 pub fn healths(conn: &Connection) -> Result<Vec<EndpointHealth>> {

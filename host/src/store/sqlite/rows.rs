@@ -213,7 +213,7 @@ fn count(row: &Row<'_>, column: usize) -> Result<u64> {
     row.get(column).map(i64::cast_unsigned)
 }
 
-fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>> {
+pub fn maybe_time(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis))
 }
 

@@ -32,7 +32,7 @@ DROP INDEX deliveries_due;
 DROP INDEX deliveries_dead;
 CREATE INDEX deliveries_due ON deliveries (endpoint, due_at, id, lane, batch)
     WHERE status = 0 AND held = 0;
-CREATE INDEX deliveries_held ON deliveries (endpoint, id) WHERE status = 0 AND held = 1;
+CREATE INDEX deliveries_held ON deliveries (endpoint, due_at, id) WHERE status = 0 AND held = 1;
 CREATE INDEX deliveries_lane ON deliveries (lane, endpoint, held, sequence, id)
     WHERE status = 0 AND lane IS NOT NULL;
 CREATE INDEX deliveries_batch ON deliveries (batch, id) WHERE status = 0 AND batch IS NOT NULL;

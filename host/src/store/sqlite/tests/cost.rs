@@ -49,6 +49,20 @@ fn the_way_of_an_event_reads_indexes_and_nothing_else() {
     }
 }
 
+/// Of each endpoint the first row, however many there are.
+#[tokio::test]
+async fn a_backlog_costs_a_gauge_nothing() {
+    let (_folder, store) = backlog().await;
+    let run = |conn: &mut Connection| {
+        let oldest = read::oldest(conn, later(1 << 30))?;
+        let statement = conn.prepare_cached(read::OLDEST)?;
+        Ok((oldest.due_at, statement.get_status(rusqlite::StatementStatus::VmStep)))
+    };
+    let (due_at, count) = store.read(run).await.unwrap();
+    assert_eq!(due_at, Some(later(1 - 200_000)));
+    assert!(count < 200, "{count} steps");
+}
+
 /// A row of no table.
 const CONSTANT: &str = "SCAN CONSTANT ROW";
 
