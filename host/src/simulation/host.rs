@@ -7,11 +7,11 @@ use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::metrics::Metrics;
 use crate::replay::Replayer;
-use crate::retain::{self, Retainer};
+use crate::retain::Retainer;
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::{Retention, Store};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
-use crate::vault::keeper::Live;
+use crate::vault::Live;
 use livekit_webhook_core::endpoint::Endpoint;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_core::time::Timestamp;
@@ -180,8 +180,6 @@ fn routing(world: &World) -> Routing {
 }
 
 fn retention(world: &World) -> Retention {
-    match world.forgets {
-        true => Retention { delivered_ms: KEPT_MS, dead_ms: KEPT_MS, ..retain::DEFAULT },
-        false => retain::DEFAULT,
-    }
+    let kept_ms = if world.forgets { KEPT_MS } else { i64::MAX };
+    Retention { delivered_ms: kept_ms, dead_ms: kept_ms, quarantined_ms: kept_ms, bytes_max: None }
 }
