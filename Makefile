@@ -1,5 +1,5 @@
 # Names of commands. `make demo` and `make test` do all the set-up themselves.
-.PHONY: demo run test soak lint bench guests envoy receivers fuzz clean
+.PHONY: demo run test soak lint bench guests envoy receivers oci fuzz clean
 
 # Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
 # wasmtime a second time.
@@ -41,7 +41,10 @@ envoy: ## The path of a usable Envoy
 receivers: ## The published receivers that judge our deliveries
 	@tests/setup/receivers >/dev/null
 
-fuzz: ## Bounded fuzzing of the token and the envelope
+oci: guests ## The filter as an OCI image layout, without a container engine
+	@tests/setup/oci
+
+fuzz: ## Bounded fuzzing of the token, the envelope and the filter
 	@tests/setup/fuzz
 
 clean:

@@ -7,6 +7,7 @@
 use crate::admin::{self, Health};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::deliver::connector::proxy::Proxy;
 use crate::deliver::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
@@ -20,7 +21,6 @@ use crate::plugin::load;
 use crate::plugin::registry::{self, Plugin};
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::Store;
-use crate::store::sqlite::{self, SqliteStore};
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
 use crate::tls;
 use crate::vault::Live;
@@ -29,7 +29,6 @@ use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::verify::Verifier;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -84,13 +83,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The store does not open.
-    #[error("cannot open the store {}", path.display())]
-    Store {
-        /// Configured.
-        path: PathBuf,
-        /// What to do about it.
-        source: sqlite::OpenError,
-    },
+    #[error(transparent)]
+    Store(#[from] stores::Error),
     /// A plugin does not load.
     #[error("plugin {name}: cannot load {file}")]
     Plugin {
@@ -136,7 +130,7 @@ impl App {
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
         let plugins = load_plugins(&config).await?;
         let transport = Arc::new(transport(&config));
-        let shared = Shared::open(&config, clock)?;
+        let shared = Shared::open(&config, clock).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let (stop_ingest, ingest_stop) = stop();
@@ -324,13 +318,10 @@ fn places(config: &Config) -> BTreeMap<String, Place> {
 // === impl Shared ===
 
 impl Shared {
-    fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let options = sqlite::Options { dedupe_window_ms: millis(config.store.dedupe_window) };
-        let path = &config.store.path;
-        let store = SqliteStore::open(path, &options)
-            .map_err(|source| Error::Store { path: path.clone(), source })?;
+    async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let store = stores::open(&config.store).await?;
         Ok(Self {
-            store: Arc::new(store),
+            store,
             clock,
             entropy: Arc::new(Entropy::system().map_err(Error::Entropy)?),
             metrics: Arc::new(Metrics::new()),
@@ -384,9 +375,6 @@ fn transport(config: &Config) -> TokenTransport<HyperTransport> {
     let https = config.endpoints.iter().any(|endpoint| endpoint.url.is_https());
     let roots = tls::machine_roots(https);
     let policy = config.deliver.policy.clone();
-    TokenTransport::new(HyperTransport::new(policy, Arc::new(SystemResolver), roots))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+    let transport = HyperTransport::new(policy, Arc::new(SystemResolver), roots);
+    TokenTransport::new(transport.through(config.deliver.proxy.map(Proxy::at)))
 }

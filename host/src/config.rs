@@ -23,6 +23,7 @@ use crate::ingest;
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::OnError;
 use crate::store::Retention;
+use crate::store::url::Url;
 use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
@@ -75,8 +76,10 @@ pub struct Ingest {
 /// `[store]`
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// `sqlite:PATH`
-    pub path: PathBuf,
+    /// Where it is.
+    pub url: Url,
+    /// Most connections of this host, when it is a database.
+    pub connections_max: usize,
     /// How long an event id is remembered.
     pub dedupe_window: Duration,
     /// How long what has ended is kept.
@@ -131,6 +134,8 @@ pub struct Deliver {
     pub plain_http: bool,
     /// How long attempts may go on after a stop signal.
     pub grace: Duration,
+    /// The HTTP proxy that every connection goes through.
+    pub proxy: Option<SocketAddr>,
 }
 
 /// Why there is no configuration.

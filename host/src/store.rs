@@ -26,6 +26,7 @@ pub mod limits;
 pub mod memory;
 pub mod postgres;
 pub mod sqlite;
+pub mod url;
 
 #[cfg(any(test, debug_assertions))]
 pub mod conformance;

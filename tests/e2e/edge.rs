@@ -5,9 +5,19 @@
 
 mod client;
 mod configuration;
+mod egress;
 mod endings;
+mod faults;
+mod floods;
 mod forwarded;
+mod framing;
+mod live;
+mod measured;
+mod packages;
 mod refused;
+mod scenarios;
+mod shield;
+mod shipped;
 mod vectors;
 
 use std::time::{Duration, Instant};
@@ -37,6 +47,11 @@ impl Edge {
 
     fn shipped() -> Result<Self> {
         Self::start(&Setup::with_keys(KEYS))
+    }
+
+    /// Waits until a counter of the filter has this number: it hands them over now and then.
+    fn expect(&self, name: &str, number: u64) -> Result<()> {
+        wait_until(&format!("{name} is {number}"), || Ok(self.envoy.counter(name)? == number))
     }
 
     /// Not one byte and not one connection has reached the host.

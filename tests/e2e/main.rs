@@ -14,6 +14,7 @@ mod demo;
 mod doubles;
 mod edge;
 mod hostile;
+mod many_hosts;
 mod operator;
 mod plugins;
 mod postgres;

@@ -34,7 +34,7 @@ async fn the_real_servers_events_arrive() -> Result<()> {
     for seen in receiver.seen() {
         seen.verify_standard(STANDARD_SECRET, now_s())?;
     }
-    ensure!(edge.counter("accepted")? >= 3, "the filter let fewer pass");
+    ensure!(edge.counters(&["accepted"], 3)? >= 3, "the filter let fewer pass");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //! same run, in rounds that alternate, and a ratio is of one round.
 
 pub mod backlog;
+pub mod edge;
 pub mod flow;
 pub mod memory;
 pub mod plugin;
@@ -22,6 +23,9 @@ pub const BENCH_MAX: Duration = Duration::from_secs(1_200);
 /// Rounds of the cases that take microseconds, and of those that take seconds.
 const ROUNDS: usize = 60;
 const FLOW_ROUNDS: usize = 9;
+/// Of the cases with an Envoy: in the whole bench, and alone.
+const EDGE_PLAN: edge::Plan = edge::Plan { rounds: 9, slice: Duration::from_millis(500) };
+const EDGE_ALONE: edge::Plan = edge::Plan { rounds: 100, slice: Duration::from_millis(150) };
 
 /// A part of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub enum Section {
     Verify,
     /// A plugin's call.
     Plugin,
+    /// Envoy with and without the filter.
+    Edge,
     /// The whole way.
     Flow,
     /// One endpoint of ten hangs.
@@ -41,9 +47,10 @@ pub enum Section {
 }
 
 /// Their names on the command line, in the order of the table.
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("verify", Section::Verify),
     ("plugin", Section::Plugin),
+    ("edge", Section::Edge),
     ("flow", Section::Flow),
     ("hang", Section::Hang),
     ("backlog", Section::Backlog),
@@ -75,6 +82,9 @@ pub async fn run(sections: &[Section], out: &mut dyn Write) -> anyhow::Result<()
                 Section::Plugin => {
                     plugin::run(&guest("redact.wasm"), ROUNDS, &mut table).await?;
                 }
+                Section::Edge => {
+                    tokio::task::block_in_place(|| edge::run(EDGE_PLAN, &[], &mut table))?;
+                }
                 Section::Flow => flow::run(FLOW_ROUNDS, None, &mut table).await?,
                 Section::Hang => flow::hang::run(FLOW_ROUNDS, &mut table).await?,
                 Section::Backlog => backlog::run(FLOW_ROUNDS, &mut table).await?,
@@ -92,6 +102,18 @@ pub async fn run(sections: &[Section], out: &mut dyn Write) -> anyhow::Result<()
     warn_of_debug(&mut table)?;
     table.line(format_args!("\nIt took {:.0} s.", began.elapsed().as_secs_f64()))?;
     Ok(())
+}
+
+/// Only the edge, longer, with other builds of the filter beside ours.
+///
+/// # Errors
+/// See [`edge::run`].
+pub fn run_edge(filters: &[&str], out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut table = Table::new(out);
+    head(&mut table)?;
+    let filters: Vec<&Path> = filters.iter().map(Path::new).collect();
+    edge::run(EDGE_ALONE, &filters, &mut table)?;
+    warn_of_debug(&mut table)
 }
 
 fn head(table: &mut Table<'_>) -> anyhow::Result<()> {

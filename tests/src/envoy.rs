@@ -1,7 +1,7 @@
-//! A real Envoy with the shipped `envoy/edge.yaml`.
+//! A real Envoy with a shipped configuration, `envoy/edge.yaml` or another one of that folder.
 //!
-//! Only what a test must change is changed: the three addresses, and the filter's JSON when the
-//! story is about it. Envoy picks free ports itself; this reads them from its admin page. The
+//! Only what a test must change is changed: the addresses, and the filter's JSON when the story is
+//! about it. Envoy picks free ports itself; this reads them from its admin page. The
 //! process is ended by its id when the value is dropped, and its files go with it.
 
 use std::io::{Read, Write};
@@ -13,26 +13,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+mod setup;
+
+pub use setup::Setup;
+
 /// How long Envoy may take to listen, and to answer its admin page. Only a broken run waits so
 /// long.
 const READY_MAX: Duration = Duration::from_secs(30);
 const ADMIN_MAX: Duration = Duration::from_secs(10);
+/// How long the filter may keep its counters to itself: ten times what it does.
+const COUNTERS_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 /// Lines of log that an error shows.
 const LOG_LINES: usize = 30;
-
-/// What differs from the shipped configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Setup {
-    /// `LIVEKIT_KEYS`, in LiveKit's form. `None`: not set.
-    pub keys: Option<String>,
-    /// The filter's JSON, when it is not the shipped one.
-    pub filter_json: Option<String>,
-    /// Texts of the YAML and what stands in for them. Each must be there.
-    pub edits: Vec<(String, String)>,
-    /// The shipped ports for webhooks and for the admin page, not free ones.
-    pub shipped_ports: bool,
-}
 
 /// A running Envoy.
 #[derive(Debug)]
@@ -41,63 +34,6 @@ pub struct Envoy {
     folder: TempDir,
     listener: SocketAddr,
     admin: SocketAddr,
-}
-
-// === impl Setup ===
-
-impl Setup {
-    /// The shipped configuration with these keys.
-    pub fn with_keys(keys: &str) -> Self {
-        Self { keys: Some(keys.to_owned()), ..Self::default() }
-    }
-
-    /// With this JSON for the filter.
-    #[must_use]
-    pub fn filter(mut self, json: &str) -> Self {
-        self.filter_json = Some(json.to_owned());
-        self
-    }
-
-    /// With `from` replaced by `to`.
-    #[must_use]
-    pub fn edit(mut self, from: &str, to: &str) -> Self {
-        self.edits.push((from.to_owned(), to.to_owned()));
-        self
-    }
-
-    /// On the ports of the shipped file.
-    #[must_use]
-    pub fn shipped_ports(mut self) -> Self {
-        self.shipped_ports = true;
-        self
-    }
-
-    fn yaml(&self, upstream: SocketAddr) -> Result<String> {
-        let path = root().join("envoy/edge.yaml");
-        let mut yaml =
-            std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
-        let host = "address: 127.0.0.1, port_value: 8080".to_owned();
-        let own = format!("address: {}, port_value: {}", upstream.ip(), upstream.port());
-        let mut edits = vec![(host, own)];
-        if !self.shipped_ports {
-            let free = |port: &str| (format!("port_value: {port}"), "port_value: 0".to_owned());
-            edits.extend([free("10000"), free("9901")]);
-        }
-        edits.extend(self.edits.iter().cloned());
-        for (from, to) in &edits {
-            ensure!(yaml.contains(from), "envoy/edge.yaml has no `{from}`");
-            yaml = yaml.replace(from, to);
-        }
-        if let Some(json) = &self.filter_json {
-            let parts = yaml
-                .split_once("value: |")
-                .zip(yaml.split_once("                        vm_config:"));
-            let ((head, _), (_, tail)) = parts.context("envoy/edge.yaml has no filter JSON")?;
-            let json = json.replace('\'', "''");
-            yaml = format!("{head}value: '{json}'\n                        vm_config:{tail}");
-        }
-        Ok(yaml)
-    }
 }
 
 // === impl Envoy ===
@@ -112,7 +48,7 @@ impl Envoy {
         ensure!(filter.is_file(), "{filter:?} is missing: run tests/setup/guests");
         let folder = TempDir::new()?;
         let (yaml, admin_file) = (folder.path().join("edge.yaml"), folder.path().join("admin"));
-        std::fs::write(&yaml, setup.yaml(upstream)?)?;
+        setup.write(&yaml, folder.path(), upstream)?;
         let log = std::fs::File::create(folder.path().join("log"))?;
         let mut command = Command::new(binary()?);
         command
@@ -121,10 +57,11 @@ impl Envoy {
             .arg(&yaml)
             .arg("--admin-address-path")
             .arg(&admin_file)
-            .args(["--use-dynamic-base-id", "--concurrency", "2"])
+            .args(["--use-dynamic-base-id", "--concurrency", &setup.workers().to_string()])
             .args(["--file-flush-interval-msec", "50", "--log-level", "info"])
             .env_remove("LIVEKIT_KEYS")
             .envs(setup.keys.as_ref().map(|keys| ("LIVEKIT_KEYS", keys)))
+            .envs(setup.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(folder.path().join("access"))?)
             .stderr(log);
@@ -163,6 +100,23 @@ impl Envoy {
         self.stat(&format!("wasmcustom.livekit_webhook.{name}"))
     }
 
+    /// The sum of counters of the filter, which hands them over now and then: waits for it to reach
+    /// `expected`, and returns what it is at last.
+    ///
+    /// # Errors
+    /// When the admin page does not answer.
+    pub fn counters(&self, names: &[&str], expected: u64) -> Result<u64> {
+        let began = Instant::now();
+        loop {
+            let sum: Result<u64> = names.iter().map(|name| self.counter(name)).sum();
+            let sum = sum?;
+            if sum >= expected || began.elapsed() > COUNTERS_MAX {
+                return Ok(sum);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// A page of the admin listener.
     ///
     /// # Errors
@@ -174,6 +128,24 @@ impl Envoy {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    /// Moves a new filter file in, as an operator does: the present one with `from` replaced.
+    ///
+    /// # Errors
+    /// When this is not a setup with a filter file, or `from` is not in it.
+    pub fn change_filter(&self, from: &str, to: &str) -> Result<()> {
+        let path = setup::filter_file(self.folder.path());
+        let text = std::fs::read_to_string(&path)?;
+        ensure!(text.contains(from), "no `{from}` in the filter file");
+        let next = path.with_extension("next");
+        std::fs::write(&next, text.replace(from, to))?;
+        Ok(std::fs::rename(next, path)?)
+    }
+
+    /// The id of the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything Envoy has logged so far.
@@ -208,7 +180,7 @@ impl Envoy {
     fn find_listener(&self) -> Option<SocketAddr> {
         self.admin("/ready").ok().filter(|page| page.contains("LIVE"))?;
         let page = self.admin("/listeners").ok()?;
-        page.lines().find_map(|line| line.strip_prefix("livekit-webhook::")?.trim().parse().ok())
+        page.lines().find_map(|line| line.split_once("::")?.1.trim().parse().ok())
     }
 }
 
@@ -226,7 +198,10 @@ pub fn root() -> PathBuf {
 }
 
 /// The binary that `tests/setup/envoy` finds or installs.
-fn binary() -> Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> Result<PathBuf> {
     let output =
         Command::new(root().join("tests/setup/envoy")).output().context("tests/setup/envoy")?;
     ensure!(

@@ -143,22 +143,6 @@ impl Gateway {
         lock(&self.log.lines).clone()
     }
 
-    /// Its resident memory, in bytes.
-    ///
-    /// # Errors
-    /// When it does not run, or the system does not say (it is no Linux).
-    pub fn resident_bytes(&self) -> anyhow::Result<u64> {
-        let id = self.child.as_ref().and_then(Child::id).context("it does not run")?;
-        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: u64 = line
-            .and_then(|line| line.trim().strip_suffix("kB"))
-            .context("no VmRSS")?
-            .trim()
-            .parse()?;
-        Ok(kib * 1_024)
-    }
-
     /// A page of the admin listener.
     ///
     /// # Errors

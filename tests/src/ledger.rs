@@ -4,9 +4,10 @@
 //! and again.
 
 use anyhow::Context as _;
+use livekit_webhook::store::postgres::{Address, PostgresStore};
 use livekit_webhook::store::sqlite::SqliteStore;
 use livekit_webhook::store::{
-    AttemptRecord, DeliveryFilter, Depth, EventFilter, Quarantined, ReplayState, Store as _,
+    AttemptRecord, DeliveryFilter, Depth, EventFilter, Quarantined, ReplayState, Store,
     StoredDelivery, StoredEvent, StoredReplay,
 };
 use livekit_webhook_core::delivery::{DeadReason, State};
@@ -20,7 +21,7 @@ const POLL: Duration = Duration::from_millis(10);
 const ROWS_MAX: usize = 1_000;
 
 /// The reader.
-pub struct Ledger(SqliteStore);
+pub struct Ledger(Box<dyn Store>);
 
 // === impl Ledger ===
 
@@ -30,7 +31,17 @@ impl Ledger {
     /// # Errors
     /// When there is none.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        Ok(Self(SqliteStore::open_reader(path).context("reading the store")?))
+        Ok(Self(Box::new(SqliteStore::open_reader(path).context("reading the store")?)))
+    }
+
+    /// Opens the database at `url` for reading.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn postgres(url: &str) -> anyhow::Result<Self> {
+        let address = Address::parse(url, Path::new(""))?;
+        let store = PostgresStore::open_reader(&address).await.context("reading the store")?;
+        Ok(Self(Box::new(store)))
     }
 
     /// All deliveries to `endpoint`, newest first.

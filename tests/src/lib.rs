@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod bench;
 pub mod demo;
+pub mod edge;
 pub mod envoy;
 pub mod exchange;
 pub mod gateway;

@@ -1,11 +1,12 @@
-//! A host that says 200 to everything and remembers every byte it was sent.
+//! A host that answers everything alike, 200 unless told otherwise, and remembers every byte it was
+//! sent.
 //!
 //! It speaks just enough HTTP/1.1 to know where a request ends. What it cannot follow it still
 //! records, because the stories ask above all that nothing came.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,9 +32,11 @@ pub struct Upstream {
     seen: Arc<Seen>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     ended: AtomicBool,
+    status: AtomicU16,
+    held: AtomicBool,
     log: Mutex<Log>,
 }
 
@@ -47,17 +50,21 @@ struct Log {
 // === impl Received ===
 
 impl Received {
+    /// All headers, in order.
+    pub fn lines(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let lines = self.head.split(|byte| *byte == b'\n').skip(1);
+        let line = |line: &[u8]| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = line.split_at_checked(colon)?;
+            Some((name.to_vec(), value.strip_prefix(b":")?.trim_ascii().to_vec()))
+        };
+        lines.filter_map(line).collect()
+    }
+
     /// Every value of a header, in order. `name` in lower case.
     pub fn header(&self, name: &str) -> Vec<Vec<u8>> {
-        let lines = self.head.split(|byte| *byte == b'\n').skip(1);
-        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-        let value = |line: &[u8]| {
-            let colon = line.iter().position(|byte| *byte == b':')?;
-            let (own, value) = line.split_at_checked(colon)?;
-            let value = value.strip_prefix(b":")?.trim_ascii();
-            own.eq_ignore_ascii_case(name.as_bytes()).then(|| value.to_vec())
-        };
-        lines.filter_map(value).collect()
+        let own = |(own, _): &(Vec<u8>, Vec<u8>)| own.eq_ignore_ascii_case(name.as_bytes());
+        self.lines().into_iter().filter(own).map(|(_, value)| value).collect()
     }
 
     /// The only value of a header as text; `None` when there is none or more than one.
@@ -78,7 +85,12 @@ impl Upstream {
     pub fn start() -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;
         let address = listener.local_addr()?;
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(Seen {
+            ended: AtomicBool::new(false),
+            status: AtomicU16::new(200),
+            held: AtomicBool::new(false),
+            log: Mutex::default(),
+        });
         let shared = Arc::clone(&seen);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -96,6 +108,16 @@ impl Upstream {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Answers with `status` from now on.
+    pub fn answer(&self, status: u16) {
+        self.seen.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Keeps its answers back, or lets them go.
+    pub fn hold(&self, held: bool) {
+        self.seen.held.store(held, Ordering::SeqCst);
     }
 
     /// How many connections were opened.
@@ -133,6 +155,7 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         self.seen.ended.store(true, Ordering::SeqCst);
+        self.hold(false);
         // Wakes the listener so that it sees the end.
         drop(TcpStream::connect(self.address));
     }
@@ -143,6 +166,14 @@ impl Drop for Upstream {
 impl Seen {
     fn with<T>(&self, look: impl FnOnce(&mut Log) -> T) -> T {
         look(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A 204 has no body and no length.
+    fn answer(&self) -> Vec<u8> {
+        match self.status.load(Ordering::SeqCst) {
+            204 => b"HTTP/1.1 204 -\r\n\r\n".to_vec(),
+            status => format!("HTTP/1.1 {status} -\r\ncontent-length: 0\r\n\r\n").into_bytes(),
+        }
     }
 
     /// Reads until the other side closes.
@@ -158,7 +189,10 @@ impl Seen {
             while let Some((request, bytes)) = parse(&pending) {
                 pending.drain(..bytes);
                 self.with(|log| log.requests.push(request));
-                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+                while self.held.load(Ordering::SeqCst) && !self.ended.load(Ordering::SeqCst) {
+                    std::thread::sleep(POLL);
+                }
+                if stream.write_all(&self.answer()).is_err() {
                     return;
                 }
             }

@@ -4,6 +4,8 @@
 //! stranger nothing that helps to forge; [`Refusal::code`] is the exact word for metrics and the
 //! access log. Both are stable.
 
+use std::borrow::Cow;
+
 use livekit_webhook_wire::verify::Rejection;
 
 /// Why a request was answered here.
@@ -23,17 +25,32 @@ pub enum Refusal {
     Unreadable,
     /// The body callback never came: see `watch.rs`.
     NotHeld,
+    /// The proxy does not call us where it must: see `watch.rs`.
+    NotCalled,
+    /// Rules differ by path, and this path can be read in two ways.
+    Path,
+    /// The key has used what it may.
+    RateLimited {
+        /// Seconds until there is more.
+        wait_s: u64,
+    },
+    /// The same request is on its way to the host right now.
+    InFlight,
 }
 
 /// Every word of [`Refusal::code`], for the counters. A word that a newer verifier adds is counted
 /// as the last one.
-pub const CODES: [&str; 30] = [
+pub const CODES: [&str; 34] = [
     "method",
     "content_encoding",
     "body_too_large",
     "no_keys",
     "unreadable",
     "not_held",
+    "not_called",
+    "path",
+    "rate_limited",
+    "in_flight",
     "no_token",
     "multiple_tokens",
     "token_too_long",
@@ -68,7 +85,7 @@ pub struct Answer {
     /// For `%RESPONSE_CODE_DETAILS%`: `livekit_webhook{code}`.
     pub details: String,
     /// In this order.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// Problem details (RFC 9457), or nothing.
     pub body: String,
 }
@@ -86,6 +103,10 @@ impl Refusal {
             Self::NoKeys => "no_keys",
             Self::Unreadable => "unreadable",
             Self::NotHeld => "not_held",
+            Self::NotCalled => "not_called",
+            Self::Path => "path",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::InFlight => "in_flight",
         }
     }
 
@@ -93,7 +114,7 @@ impl Refusal {
     pub fn public_code(&self) -> &'static str {
         match self {
             Self::Token(rejection) => rejection.public_code(),
-            Self::Unreadable | Self::NotHeld => "unavailable",
+            Self::Unreadable | Self::NotHeld | Self::NotCalled => "unavailable",
             other => other.code(),
         }
     }
@@ -102,11 +123,15 @@ impl Refusal {
     /// 503, which it tries again.
     pub fn status(&self) -> u32 {
         match self {
+            Self::Path => 400,
             Self::Token(_) => 401,
             Self::Method => 405,
             Self::BodyTooLarge => 413,
             Self::ContentEncoding => 415,
-            Self::NoKeys | Self::Unreadable | Self::NotHeld => 503,
+            Self::RateLimited { .. } => 429,
+            Self::NoKeys | Self::Unreadable | Self::NotHeld | Self::NotCalled | Self::InFlight => {
+                503
+            }
         }
     }
 
@@ -114,10 +139,12 @@ impl Refusal {
     pub fn answer(&self) -> Answer {
         let (status, code) = (self.status(), self.public_code());
         let title = match status {
+            400 => "Bad Request",
             401 => "Unauthorized",
             405 => "Method Not Allowed",
             413 => "Content Too Large",
             415 => "Unsupported Media Type",
+            429 => "Too Many Requests",
             _ => "Service Unavailable",
         };
         let mut headers = vec![
@@ -130,10 +157,13 @@ impl Refusal {
             503 => headers.push(("retry-after", "1".to_owned())),
             _ => {}
         }
+        if let Self::RateLimited { wait_s } = self {
+            headers.push(("retry-after", wait_s.to_string()));
+        }
         Answer {
             status,
             details: details(self.code()),
-            headers,
+            headers: owned(headers),
             body: format!(
                 "{{\"type\":\"about:blank\",\"title\":\"{title}\",\"status\":{status},\"code\":\"{code}\"}}\n"
             ),
@@ -141,17 +171,22 @@ impl Refusal {
     }
 }
 
-/// The answer to a verified event that nobody behind us wants. LiveKit takes it as delivered.
-pub fn filtered() -> Answer {
+/// The answer to a verified event that need not reach the host: `filtered` or `duplicate`. LiveKit
+/// takes it as delivered.
+pub fn acknowledged(result: &str) -> Answer {
     Answer {
         status: 200,
-        details: details("filtered"),
-        headers: vec![
-            ("x-livekit-webhook-result", "filtered".to_owned()),
+        details: details(result),
+        headers: owned(vec![
+            ("x-livekit-webhook-result", result.to_owned()),
             ("cache-control", "no-store".to_owned()),
-        ],
+        ]),
         body: String::new(),
     }
+}
+
+fn owned(headers: Vec<(&'static str, String)>) -> Vec<(Cow<'static, str>, String)> {
+    headers.into_iter().map(|(name, value)| (name.into(), value)).collect()
 }
 
 fn details(code: &str) -> String {

@@ -1,65 +1,42 @@
 //! What to do with one request, as a pure state machine.
 //!
 //! Cast: the [`Policy`] is what the operator wants, shared by all requests of a worker. A
-//! [`Decision`] is one request: it is told the [`Head`], how much of the body has come, and the
-//! whole body at its end, and answers each with an [`Action`]. No clock, no proxy: `now_s` is an
-//! argument, and who calls is `request.rs`, a test, or later another shell.
+//! [`Decision`] is one request: it is told the [`Head`], how much of the body has come, the whole
+//! body at its end and what the host answered, and says each time with an [`Action`] what follows.
+//! No clock, no proxy: the time is an argument, and so is what the workers share. Who calls is
+//! `request.rs`, or a test.
 //!
 //! Mechanism: the head is judged first, cheapest check first, so that only a request whose token
 //! has passed may occupy a buffer. Pieces of the body are only counted; the body is hashed and
-//! read once, when it is whole, however it ended: with the head, with data, or with trailers.
+//! read once, when it is whole, however it ended: with the head, with data, or with trailers. Only
+//! then the event is filtered, looked up among the delivered ones and charged to its key.
 //!
-//! Guarantee: [`Action::Forward`] is given at most once, and only for a body that hashes to what
-//! its token says. An authentic body that cannot be read is forwarded, never dropped: the host
-//! keeps it in quarantine.
-//! Non-guarantee: a captured request is forwarded as often as it is sent until its token expires.
-//! The host ends that by the event's id.
+//! Guarantee: but for shadow mode, [`Action::Forward`] is given at most once, and only for a body
+//! that hashes to what its token says. An authentic body that cannot be read is forwarded, never
+//! dropped: the host keeps it in quarantine.
+//! Non-guarantee: without the replay shield a captured request is forwarded as often as it is sent
+//! until its token expires. The host ends that by the event's id.
+
+use std::rc::Rc;
 
 use livekit_webhook_wire::body_hash::BodyHash;
 use livekit_webhook_wire::envelope::Envelope;
-use livekit_webhook_wire::glob::Glob;
-use livekit_webhook_wire::verify::{Rejection, Token, Verifier};
+use livekit_webhook_wire::verify::{Rejection, Token};
 
 use crate::answer::Refusal;
-
-/// What the operator wants of every request.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// Keys and rules.
-    pub verifier: Verifier,
-    /// Largest body, in bytes.
-    pub body_bytes_max: usize,
-    /// Whether the head waits with the body. When false, the head leaves before the body is known.
-    pub hold_headers: bool,
-    /// Which events go to the host.
-    pub events: Events,
-}
-
-/// Which events go to the host.
-#[derive(Clone, Debug)]
-pub struct Events {
-    /// Fits at least one of these.
-    pub include: Vec<Glob>,
-    /// And none of these.
-    pub exclude: Vec<Glob>,
-    /// What becomes of the others.
-    pub on_filtered: OnFiltered,
-}
-
-/// What becomes of an event that the lists leave out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFiltered {
-    /// Answer 200 here; the host never sees it.
-    Ack,
-    /// Forward it with a mark.
-    Pass,
-}
+use crate::dedupe::{Fingerprint, Mode, Reservation, Seen};
+use crate::policy::{OnFiltered, Policy, Rules};
+use crate::proxy::SharedData;
 
 /// What the head says. Values are bytes as received, repeated headers are repeated here.
 #[derive(Clone, Debug, Default)]
 pub struct Head<'a> {
     /// `:method`.
     pub method: &'a [u8],
+    /// `:authority`.
+    pub authority: &'a [u8],
+    /// `:path`, with its query.
+    pub path: &'a [u8],
     /// Each `Authorization`.
     pub authorization: Vec<&'a [u8]>,
     /// Each `Content-Encoding`.
@@ -77,27 +54,64 @@ pub enum Action {
     Hold,
     /// Verified: let the whole request on with these facts.
     Forward(Box<Facts>),
-    /// Answer 200 here: verified, and not wanted.
+    /// Answer 200 here: verified, and not wanted or not wanted again.
     Ack(Box<Facts>),
     /// Answer with a problem.
     Refuse(Refusal),
+    /// Shadow mode: let on what would be refused, with a mark.
+    Excuse(Refusal),
 }
 
 /// What the verdict is based on, for headers, metrics and logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The key that signed.
     pub api_key: String,
+    /// Which of the key's secrets.
+    pub secret_index: usize,
+    /// How long ago the token was made, in seconds; negative when its clock is ahead of ours.
+    pub token_age_s: Option<i64>,
     /// What the body says; `None` when it is authentic and unusable.
     pub envelope: Option<Envelope>,
+    /// Size of the body, in bytes.
+    pub body_bytes: usize,
     /// The lists leave this event out.
     pub filtered: bool,
+    /// What the replay shield knows of it.
+    pub repeat: Repeat,
+    /// Shadow mode: why it would be refused, although it is authentic.
+    pub excused: Option<Refusal>,
+}
+
+/// What the replay shield knows of a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// Nothing, or there is no shield.
+    #[default]
+    No,
+    /// It was delivered before.
+    Delivered,
+    /// It is on its way.
+    InFlight,
+    /// Nothing can be known: another event holds the slot.
+    Collision,
+}
+
+/// What became of a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The host has taken the event.
+    Confirmed,
+    /// It has not; the next try passes.
+    Released,
 }
 
 /// One request.
 #[derive(Debug, Default)]
 pub struct Decision {
     state: State,
+    shadow: bool,
+    reservation: Option<Reservation>,
 }
 
 #[derive(Debug, Default)]
@@ -106,21 +120,38 @@ enum State {
     #[default]
     New,
     /// The token has passed, the body is coming.
-    Reading(Box<Token>),
+    Reading(Box<Held>),
     /// The verdict was to let it on.
     Passed,
     /// The verdict was an answer of our own.
     Answered,
 }
 
+/// What must be remembered until the body is whole.
+#[derive(Debug)]
+struct Held {
+    token: Token,
+    rules: Rc<Rules>,
+    /// `:authority` and `:path`, when the replay shield needs them.
+    place: Option<(Vec<u8>, Vec<u8>)>,
+}
+
 // === impl Decision ===
 
 impl Decision {
     /// The head has come. When it is the whole request, [`Decision::end`] must follow.
-    pub fn head(&mut self, policy: &Policy, head: &Head<'_>, now_s: i64) -> Action {
-        match judge_head(policy, head, now_s) {
-            Ok(token) => {
-                self.state = State::Reading(Box::new(token));
+    pub fn head(&mut self, policy: &Policy, head: &Head<'_>, now_ms: u64) -> Action {
+        let rules = policy.rules(head.path);
+        self.shadow = rules.unwrap_or(&policy.default).shadow;
+        let judged = rules.ok_or(Refusal::Path).and_then(|rules| {
+            let token = judge_head(policy, rules, head, now_ms)?;
+            let shield = policy.dedupe.mode != Mode::Off;
+            let place = shield.then(|| (head.authority.to_vec(), head.path.to_vec()));
+            Ok(Held { token, rules: Rc::clone(rules), place })
+        });
+        match judged {
+            Ok(held) => {
+                self.state = State::Reading(Box::new(held));
                 if policy.hold_headers { Action::Hold } else { Action::Continue }
             }
             Err(refusal) => self.refuse(refusal),
@@ -139,9 +170,15 @@ impl Decision {
     }
 
     /// The body is whole: `body` is all of it.
-    pub fn end(&mut self, policy: &Policy, body: &[u8]) -> Action {
-        let token = match std::mem::replace(&mut self.state, State::Answered) {
-            State::Reading(token) => token,
+    pub fn end(
+        &mut self,
+        policy: &Policy,
+        body: &[u8],
+        now_ms: u64,
+        shared: &impl SharedData,
+    ) -> Action {
+        let held = match std::mem::replace(&mut self.state, State::Answered) {
+            State::Reading(held) => held,
             State::Passed => {
                 self.state = State::Passed;
                 return Action::Continue;
@@ -152,25 +189,41 @@ impl Decision {
         if body.len() > policy.body_bytes_max {
             return self.refuse(Refusal::BodyTooLarge);
         }
-        if let Err(rejection) = token.check_body(&hash(body)) {
+        let digest = BodyHash::of(body);
+        if let Err(rejection) = held.token.check_body(&digest) {
             return self.refuse(Refusal::Token(rejection));
         }
-        let envelope = Envelope::parse(body).ok();
-        let filtered = envelope.as_ref().is_some_and(|e| !policy.events.wants(&e.event));
-        let facts = Box::new(Facts { api_key: token.api_key, envelope, filtered });
-        if filtered && policy.events.on_filtered == OnFiltered::Ack {
-            return Action::Ack(facts);
-        }
-        self.state = State::Passed;
-        Action::Forward(facts)
+        self.authentic(policy, &held, facts(&held, body, now_ms), &digest, now_ms, shared)
     }
 
     /// The body cannot be had, or will not come. Only an undecided request is refused.
-    pub fn give_up(&mut self, refusal: Refusal) -> Action {
+    pub fn give_up(&mut self, policy: &Policy, refusal: Refusal) -> Action {
         match self.state {
-            State::New | State::Reading(_) => self.refuse(refusal),
+            State::New => {
+                self.shadow = policy.default.shadow;
+                self.refuse(refusal)
+            }
+            State::Reading(_) => self.refuse(refusal),
             State::Passed => Action::Continue,
             State::Answered => Action::Hold,
+        }
+    }
+
+    /// The host, or somebody in its place, has answered with `status`.
+    pub fn answered(
+        &mut self,
+        policy: &Policy,
+        status: Option<u16>,
+        now_ms: u64,
+        shared: &impl SharedData,
+    ) -> Option<Settled> {
+        let reservation = self.reservation.take()?;
+        if status.is_some_and(|status| (200..300).contains(&status)) {
+            policy.dedupe.confirm(shared, reservation, now_ms);
+            Some(Settled::Confirmed)
+        } else {
+            policy.dedupe.release(shared, reservation);
+            Some(Settled::Released)
         }
     }
 
@@ -179,24 +232,74 @@ impl Decision {
         matches!(self.state, State::Reading(_))
     }
 
+    /// Whether the host's answer is awaited, to settle a reservation.
+    pub fn is_reserved(&self) -> bool {
+        self.reservation.is_some()
+    }
+
+    /// The body is what LiveKit signed. What remains is whether the host is to have it.
+    fn authentic(
+        &mut self,
+        policy: &Policy,
+        held: &Held,
+        mut facts: Box<Facts>,
+        digest: &[u8; 32],
+        now_ms: u64,
+        shared: &impl SharedData,
+    ) -> Action {
+        let acks = held.rules.events.on_filtered == OnFiltered::Ack && !self.shadow;
+        if facts.filtered && acks {
+            return Action::Ack(facts);
+        }
+        if let Some((authority, path)) = &held.place {
+            let of = Fingerprint::of(authority, path, &facts.api_key, digest);
+            let seen = policy.dedupe.reserve(shared, of, now_ms);
+            let acks = policy.dedupe.mode == Mode::Ack && !self.shadow;
+            facts.repeat = match seen {
+                Seen::New(reservation) => {
+                    self.reservation = Some(reservation);
+                    Repeat::No
+                }
+                Seen::Delivered => Repeat::Delivered,
+                Seen::InFlight => Repeat::InFlight,
+                Seen::Collision => Repeat::Collision,
+            };
+            match facts.repeat {
+                Repeat::Delivered if acks => return Action::Ack(facts),
+                Repeat::InFlight if acks => return self.refuse(Refusal::InFlight),
+                _ => {}
+            }
+        }
+        let taken = policy.rate.map_or(Ok(()), |rate| rate.take(shared, &facts.api_key, now_ms));
+        if let Err(wait_s) = taken {
+            let refusal = Refusal::RateLimited { wait_s };
+            if !self.shadow {
+                self.answered(policy, None, now_ms, shared);
+                return self.refuse(refusal);
+            }
+            facts.excused = Some(refusal);
+        }
+        self.state = State::Passed;
+        Action::Forward(facts)
+    }
+
     fn refuse(&mut self, refusal: Refusal) -> Action {
+        if self.shadow {
+            self.state = State::Passed;
+            return Action::Excuse(refusal);
+        }
         self.state = State::Answered;
         Action::Refuse(refusal)
     }
 }
 
-// === impl Events ===
-
-impl Events {
-    /// Whether the lists let `event` through to the host.
-    pub fn wants(&self, event: &str) -> bool {
-        let fits = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(event));
-        fits(&self.include) && !fits(&self.exclude)
-    }
-}
-
 /// Cheapest and least informative first; the HMAC comes last.
-fn judge_head(policy: &Policy, head: &Head<'_>, now_s: i64) -> Result<Token, Refusal> {
+fn judge_head(
+    policy: &Policy,
+    rules: &Rules,
+    head: &Head<'_>,
+    now_ms: u64,
+) -> Result<Token, Refusal> {
     if head.method != b"POST" {
         return Err(Refusal::Method);
     }
@@ -207,11 +310,35 @@ fn judge_head(policy: &Policy, head: &Head<'_>, now_s: i64) -> Result<Token, Ref
         return Err(Refusal::BodyTooLarge);
     }
     let authorization = head.authorization.iter().copied();
-    let token = policy.verifier.token(authorization, now_s);
-    token.map_err(|rejection| match rejection {
+    let token = policy.verifier.token(authorization, seconds(now_ms));
+    let token = token.map_err(|rejection| match rejection {
         Rejection::NoKeys => Refusal::NoKeys,
         other => Refusal::Token(other),
+    })?;
+    if !rules.allows(&token.api_key) {
+        // As if it were unknown, after the same work.
+        return Err(Refusal::Token(Rejection::UnknownKey { api_key: token.api_key }));
+    }
+    Ok(token)
+}
+
+fn facts(held: &Held, body: &[u8], now_ms: u64) -> Box<Facts> {
+    let envelope = Envelope::parse(body).ok();
+    let events = &held.rules.events;
+    let issued_at_s = held.token.issued_at_s;
+    Box::new(Facts {
+        filtered: envelope.as_ref().is_some_and(|envelope| !events.wants(&envelope.event)),
+        envelope,
+        api_key: held.token.api_key.clone(),
+        secret_index: held.token.secret_index,
+        token_age_s: issued_at_s.map(|at_s| seconds(now_ms).saturating_sub(at_s)),
+        body_bytes: body.len(),
+        ..Facts::default()
     })
+}
+
+fn seconds(now_ms: u64) -> i64 {
+    i64::try_from(now_ms / 1_000).unwrap_or(i64::MAX)
 }
 
 /// Whether a `Content-Length` says more than `max`. One that is no number is the proxy's affair:
@@ -225,12 +352,6 @@ fn exceeds(content_length: &[u8], max: usize) -> bool {
         // Digits that do not fit 64 bits are more than any limit.
         Err(_) => !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()),
     }
-}
-
-fn hash(body: &[u8]) -> [u8; 32] {
-    let mut hash = BodyHash::new();
-    hash.update(body);
-    hash.finish()
 }
 
 #[cfg(test)]

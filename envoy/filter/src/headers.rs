@@ -4,7 +4,11 @@
 //! break or any byte that would end a header: what is not visible ASCII is percent-encoded. Room
 //! names and event names are chosen by strangers.
 
-use crate::decision::Facts;
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use crate::answer::Refusal;
+use crate::decision::{Facts, Repeat};
 
 /// Longest value of a verdict header, in bytes after encoding. A longer one is left out: half a
 /// room name would be another room's name.
@@ -13,79 +17,197 @@ pub const VALUE_BYTES_MAX: usize = 1024;
 /// Most header lines looked at; the proxy itself sends no more than 1024.
 const LINES_MAX: usize = 1024;
 
-/// Reads the ABI's list: a count, the lengths of each name and value, then the texts, each
-/// followed by a zero. All numbers are 32 bits, little endian. `None`: it does not hold together.
-pub fn parse_pairs(list: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    if list.is_empty() {
-        return Some(Vec::new());
+/// What may follow the prefix, by index. All are removed from what strangers send.
+const NAMES: [&str; 9] =
+    ["verified", "key", "event", "event-id", "room", "age-s", "filtered", "duplicate", "shadow"];
+const VERIFIED: usize = 0;
+const KEY: usize = 1;
+const EVENT: usize = 2;
+const EVENT_ID: usize = 3;
+const ROOM: usize = 4;
+const AGE_S: usize = 5;
+const FILTERED: usize = 6;
+const DUPLICATE: usize = 7;
+const SHADOW: usize = 8;
+
+/// Walks the ABI's list: a count, the lengths of each name and value, then the texts, each followed
+/// by a zero. All numbers are 32 bits, little endian. Ends early when it does not hold together.
+#[derive(Clone, Debug)]
+pub struct Pairs<'a> {
+    left: usize,
+    lengths: &'a [u8],
+    texts: &'a [u8],
+}
+
+/// Name and value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
+/// The names of the verdict headers, with their prefix, made once.
+#[derive(Clone, Debug)]
+pub struct Names {
+    prefix: String,
+    full: Vec<String>,
+}
+
+/// The verdict headers of one request.
+#[derive(Debug)]
+pub struct Verdict<'n> {
+    names: &'n Names,
+    /// To be set, never added.
+    pub lines: Vec<(&'n str, Cow<'n, str>)>,
+}
+
+// === impl Pairs ===
+
+impl<'a> Pairs<'a> {
+    /// A list. `None`: it does not hold together.
+    pub fn of(list: &'a [u8]) -> Option<Self> {
+        if list.is_empty() {
+            return Some(Self { left: 0, lengths: &[], texts: &[] });
+        }
+        let (left, lengths) = number(list)?;
+        if left > LINES_MAX {
+            return None;
+        }
+        let (lengths, texts) = lengths.split_at_checked(left.checked_mul(8)?)?;
+        Some(Self { left, lengths, texts })
     }
-    let (count, mut lengths) = number(list)?;
-    if count > LINES_MAX {
-        return None;
+
+    /// How many lines are still to come. After the last `next`, anything but 0 means that the list
+    /// did not hold together.
+    pub fn left(&self) -> usize {
+        self.left
     }
-    let mut texts = lengths.get(count.checked_mul(8)?..)?;
-    let mut pairs = Vec::with_capacity(count);
-    for _ in 0..count {
-        let (name_bytes, rest) = number(lengths)?;
-        let (value_bytes, rest) = number(rest)?;
-        lengths = rest;
-        let (name, rest) = text(texts, name_bytes)?;
-        let (value, rest) = text(rest, value_bytes)?;
-        texts = rest;
-        pairs.push((name, value));
+
+    fn pair(&self) -> Option<(Pair<'a>, Self)> {
+        let (name_bytes, lengths) = number(self.lengths)?;
+        let (value_bytes, lengths) = number(lengths)?;
+        let (name, texts) = text(self.texts, name_bytes)?;
+        let (value, texts) = text(texts, value_bytes)?;
+        Some(((name, value), Self { left: self.left.checked_sub(1)?, lengths, texts }))
     }
-    Some(pairs)
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Pair<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (pair, rest) = self.pair()?;
+        *self = rest;
+        Some(pair)
+    }
 }
 
 /// Writes the same list.
-pub fn write_pairs(pairs: &[(&str, &str)]) -> Vec<u8> {
+pub fn write_pairs(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Vec<u8> {
     let mut list = Vec::new();
-    let length = |text: &str| u32::try_from(text.len()).unwrap_or(0).to_le_bytes();
-    list.extend_from_slice(&u32::try_from(pairs.len()).unwrap_or(0).to_le_bytes());
+    let number = |length: usize| u32::try_from(length).unwrap_or(0).to_le_bytes();
+    list.extend_from_slice(&number(pairs.len()));
     for (name, value) in pairs {
-        list.extend_from_slice(&length(name));
-        list.extend_from_slice(&length(value));
+        list.extend_from_slice(&number(name.as_ref().len()));
+        list.extend_from_slice(&number(value.as_ref().len()));
     }
     for (name, value) in pairs {
-        for text in [name, value] {
-            list.extend_from_slice(text.as_bytes());
+        for text in [name.as_ref(), value.as_ref()] {
+            list.extend_from_slice(text);
             list.push(0);
         }
     }
     list
 }
 
-/// The verdict headers for `facts`: name and value, to be set, never added.
-pub fn verdict(prefix: &str, facts: &Facts) -> Vec<(String, String)> {
-    let mut headers = vec![("verified", Some("1".to_owned())), ("key", encode(&facts.api_key))];
-    if let Some(envelope) = &facts.envelope {
-        headers.push(("event", encode(&envelope.event)));
-        headers.push(("event-id", envelope.id.as_deref().and_then(encode)));
-        headers.push(("room", envelope.room_name.as_deref().and_then(encode)));
+// === impl Names ===
+
+impl Names {
+    /// The names under `prefix`.
+    pub fn new(prefix: &str) -> Self {
+        let full = NAMES.iter().map(|name| format!("{prefix}{name}")).collect();
+        Self { prefix: prefix.to_owned(), full }
     }
-    if facts.filtered {
-        headers.push(("filtered", Some("1".to_owned())));
+
+    /// Whether a request's own header of this name is to be removed.
+    pub fn claims(&self, name: &[u8]) -> bool {
+        name.starts_with(self.prefix.as_bytes())
     }
-    headers
-        .into_iter()
-        .filter_map(|(name, value)| Some((format!("{prefix}{name}"), value?)))
-        .collect()
+
+    /// The verdict on what is authentic.
+    pub fn verdict<'n>(&'n self, facts: &'n Facts) -> Verdict<'n> {
+        let mut verdict = Verdict { names: self, lines: Vec::with_capacity(NAMES.len()) };
+        verdict.line(VERIFIED, "1");
+        verdict.line(KEY, &facts.api_key);
+        if let Some(envelope) = &facts.envelope {
+            verdict.line(EVENT, &envelope.event);
+            verdict.some(EVENT_ID, envelope.id.as_deref());
+            verdict.some(ROOM, envelope.room_name.as_deref());
+        }
+        if let Some(age_s) = facts.token_age_s {
+            verdict.owned(AGE_S, age_s.to_string());
+        }
+        if facts.filtered {
+            verdict.line(FILTERED, "1");
+        }
+        match facts.repeat {
+            Repeat::No | Repeat::Collision => {}
+            Repeat::Delivered => verdict.line(DUPLICATE, "delivered"),
+            Repeat::InFlight => verdict.line(DUPLICATE, "in_flight"),
+        }
+        verdict.some(SHADOW, facts.excused.as_ref().map(Refusal::code));
+        verdict
+    }
+
+    /// The mark of what shadow mode lets on.
+    pub fn excused<'n>(&'n self, refusal: &Refusal) -> Verdict<'n> {
+        let mut verdict = Verdict { names: self, lines: Vec::new() };
+        verdict.line(SHADOW, refusal.code());
+        verdict
+    }
+}
+
+// === impl Verdict ===
+
+impl<'n> Verdict<'n> {
+    fn some(&mut self, name: usize, value: Option<&'n str>) {
+        if let Some(value) = value {
+            self.line(name, value);
+        }
+    }
+
+    fn line(&mut self, name: usize, value: &'n str) {
+        if let Some(value) = encode(value) {
+            self.push(name, value);
+        }
+    }
+
+    fn owned(&mut self, name: usize, value: String) {
+        self.push(name, Cow::Owned(value));
+    }
+
+    fn push(&mut self, name: usize, value: Cow<'n, str>) {
+        if let Some(full) = self.names.full.get(name) {
+            self.lines.push((full, value));
+        }
+    }
 }
 
 /// Visible ASCII but `%` stands for itself, all else is `%XX`, byte by byte. `None`: too long.
-fn encode(text: &str) -> Option<String> {
-    let mut value = String::with_capacity(text.len());
+fn encode(text: &str) -> Option<Cow<'_, str>> {
+    let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'%';
+    if text.len() > VALUE_BYTES_MAX {
+        return None;
+    }
+    if text.bytes().all(plain) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut value = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {
-        if value.len() > VALUE_BYTES_MAX {
-            return None;
-        }
-        if byte.is_ascii_graphic() && byte != b'%' {
+        if plain(byte) {
             value.push(char::from(byte));
         } else {
-            value.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(value, "%{byte:02X}");
         }
     }
-    (value.len() <= VALUE_BYTES_MAX).then_some(value)
+    (value.len() <= VALUE_BYTES_MAX).then_some(Cow::Owned(value))
 }
 
 fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {

@@ -6,16 +6,13 @@
 #![expect(unsafe_code, reason = "imports functions of the proxy-wasm ABI")]
 
 use crate::answer::Answer;
+use crate::environ;
 use crate::headers;
+use crate::proxy::{Level, Map, Metric, Proxy, SharedData};
 
-/// Which list of headers.
-#[derive(Clone, Copy, Debug)]
-pub enum Map {
-    /// Of the request.
-    RequestHeaders = 0,
-    /// Of the request, after its body.
-    RequestTrailers = 1,
-}
+/// Envoy, as it calls this VM right now.
+#[derive(Debug)]
+pub struct Envoy;
 
 /// Which buffer.
 #[derive(Clone, Copy, Debug)]
@@ -24,20 +21,10 @@ enum Buffer {
     PluginConfiguration = 7,
 }
 
-/// How loud.
-#[derive(Clone, Copy, Debug)]
-pub enum Level {
-    /// For the record.
-    Info = 2,
-    /// Works, but not as wished.
-    Warn = 3,
-    /// Does not work.
-    Error = 4,
-}
-
+/// `proxy_continue_stream`: of the request.
+const REQUEST_STREAM: u32 = 0;
 /// `grpc_status` of an answer that is not gRPC.
 const NOT_GRPC: i32 = -1;
-const COUNTER: u32 = 0;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -73,117 +60,216 @@ unsafe extern "C" {
         headers_bytes: usize,
         grpc_status: i32,
     ) -> u32;
+    safe fn proxy_record_metric(id: u32, value: u64) -> u32;
+    safe fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_get_header_map_value(
+        kind: u32,
+        name: *const u8,
+        name_bytes: usize,
+        data: &mut *mut u8,
+        bytes: &mut usize,
+    ) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_bytes: usize,
+        data: &mut *mut u8,
+        bytes: &mut usize,
+    ) -> u32;
+    fn proxy_set_property(
+        path: *const u8,
+        path_bytes: usize,
+        value: *const u8,
+        value_bytes: usize,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_bytes: usize,
+        data: &mut *mut u8,
+        bytes: &mut usize,
+        cas: &mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_bytes: usize,
+        value: *const u8,
+        value_bytes: usize,
+        cas: u32,
+    ) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_bytes: usize,
+        argument: *const u8,
+        argument_bytes: usize,
+        data: &mut *mut u8,
+        bytes: &mut usize,
+    ) -> u32;
 }
 
-/// Writes to Envoy's log.
-pub fn log(level: Level, text: &str) {
-    // SAFETY: the host reads `text` during the call only. So it is with every call below that
-    // takes a pointer and a length.
-    unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
+// Every `unsafe` below hands out pointers to borrowed text that the host reads during the call only,
+// or takes what the host has left in our memory: see `take`.
+
+impl Proxy for Envoy {
+    fn log(&self, level: Level, text: &str) {
+        // SAFETY: see above.
+        unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
+    }
+
+    fn now_ms(&self) -> Option<u64> {
+        let mut time_ns = 0;
+        (proxy_get_current_time_nanoseconds(&mut time_ns) == 0).then_some(time_ns / 1_000_000)
+    }
+
+    fn configuration(&self) -> Vec<u8> {
+        buffer(Buffer::PluginConfiguration, usize::MAX).unwrap_or_default()
+    }
+
+    fn variables(&self) -> Vec<String> {
+        environ::variables()
+    }
+
+    fn tick_every(&self, period_ms: u32) -> bool {
+        proxy_set_tick_period_milliseconds(period_ms) == 0
+    }
+
+    fn speak_for(&self, context_id: u32) -> bool {
+        proxy_set_effective_context(context_id) == 0
+    }
+
+    fn define(&self, metric: Metric, name: &str) -> Option<u32> {
+        let mut id = 0;
+        // SAFETY: see above.
+        let status =
+            unsafe { proxy_define_metric(metric as u32, name.as_ptr(), name.len(), &mut id) };
+        (status == 0).then_some(id)
+    }
+
+    fn add(&self, id: u32, by: u32) {
+        proxy_increment_metric(id, i64::from(by));
+    }
+
+    fn record(&self, id: u32, value: u64) {
+        proxy_record_metric(id, value);
+    }
+
+    fn pairs(&self, map: Map) -> Option<Vec<u8>> {
+        // SAFETY: see above.
+        given(|data, bytes| unsafe { proxy_get_header_map_pairs(map as u32, data, bytes) })
+    }
+
+    fn value(&self, map: Map, name: &str) -> Option<Vec<u8>> {
+        // SAFETY: see above.
+        given(|data, bytes| unsafe {
+            proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, bytes)
+        })
+    }
+
+    fn remove(&self, map: Map, name: &[u8]) -> bool {
+        // SAFETY: see above.
+        unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == 0 }
+    }
+
+    fn set(&self, name: &str, value: &[u8]) -> bool {
+        // SAFETY: see above.
+        let status = unsafe {
+            proxy_replace_header_map_value(
+                Map::RequestHeaders as u32,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        };
+        status == 0
+    }
+
+    fn body(&self, max: usize) -> Option<Vec<u8>> {
+        buffer(Buffer::RequestBody, max)
+    }
+
+    fn send(&self, answer: &Answer) -> bool {
+        let lines = answer.headers.iter();
+        let lines: Vec<_> = lines.map(|(name, value)| (name.as_bytes(), value)).collect();
+        let list = headers::write_pairs(&lines);
+        // SAFETY: see above.
+        let status = unsafe {
+            proxy_send_local_response(
+                answer.status,
+                answer.details.as_ptr(),
+                answer.details.len(),
+                answer.body.as_ptr(),
+                answer.body.len(),
+                list.as_ptr(),
+                list.len(),
+                NOT_GRPC,
+            )
+        };
+        status == 0
+    }
+
+    fn resume(&self) -> bool {
+        proxy_continue_stream(REQUEST_STREAM) == 0
+    }
+
+    fn rematch_route(&self) -> bool {
+        let name = "clear_route_cache";
+        // SAFETY: see above.
+        let answer = given(|data, bytes| unsafe {
+            proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, data, bytes)
+        });
+        answer.is_some()
+    }
+
+    fn note(&self, name: &str, value: &str) -> bool {
+        let path = format!("livekit_webhook.{name}");
+        // SAFETY: see above.
+        let status =
+            unsafe { proxy_set_property(path.as_ptr(), path.len(), value.as_ptr(), value.len()) };
+        status == 0
+    }
+
+    fn answer_details(&self) -> Option<Vec<u8>> {
+        let path = "response\0code_details";
+        // SAFETY: see above.
+        given(|data, bytes| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, bytes) })
+    }
 }
 
-/// Unix time in milliseconds. `None`: the host has no clock, and nothing can be judged.
-pub fn now_ms() -> Option<u64> {
-    let mut time_ns = 0;
-    (proxy_get_current_time_nanoseconds(&mut time_ns) == 0).then_some(time_ns / 1_000_000)
-}
+impl SharedData for Envoy {
+    fn shared(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        let mut cas = 0;
+        // SAFETY: see above.
+        let value = given(|data, bytes| unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), data, bytes, &mut cas)
+        });
+        Some((value?, cas))
+    }
 
-/// Asks for a tick every `period_ms`.
-pub fn tick_every(period_ms: u32) -> bool {
-    proxy_set_tick_period_milliseconds(period_ms) == 0
-}
-
-/// Makes the calls that follow speak for another request.
-pub fn speak_for(context_id: u32) -> bool {
-    proxy_set_effective_context(context_id) == 0
-}
-
-/// Defines a counter.
-pub fn define_counter(name: &str) -> Option<u32> {
-    let mut id = 0;
-    // SAFETY: see `log`.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &mut id) };
-    (status == 0).then_some(id)
-}
-
-/// Adds one to a counter.
-pub fn count(id: u32) {
-    proxy_increment_metric(id, 1);
-}
-
-/// The plugin's configuration; empty when there is none.
-pub fn configuration() -> Vec<u8> {
-    buffer(Buffer::PluginConfiguration, usize::MAX).unwrap_or_default()
-}
-
-/// What is buffered of the request's body, at most `max` bytes. `None`: nothing can be read.
-pub fn body(max: usize) -> Option<Vec<u8>> {
-    buffer(Buffer::RequestBody, max)
+    fn share(&self, key: &str, value: &[u8], cas: u32) -> bool {
+        // SAFETY: see above.
+        let status = unsafe {
+            proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
+        };
+        status == 0
+    }
 }
 
 fn buffer(kind: Buffer, max: usize) -> Option<Vec<u8>> {
-    let (mut data, mut bytes) = (std::ptr::null_mut(), 0);
-    // SAFETY: see `log`; the host writes both results before it returns 0.
-    let status = unsafe { proxy_get_buffer_bytes(kind as u32, 0, max, &mut data, &mut bytes) };
-    if status == 0 { take(data, bytes) } else { None }
+    // SAFETY: see above.
+    given(|data, bytes| unsafe { proxy_get_buffer_bytes(kind as u32, 0, max, data, bytes) })
 }
 
-/// The list as the ABI writes it, for [`headers::parse_pairs`].
-pub fn pairs(map: Map) -> Option<Vec<u8>> {
+/// What a call leaves in our memory; `None` when it does not answer 0.
+fn given(call: impl FnOnce(&mut *mut u8, &mut usize) -> u32) -> Option<Vec<u8>> {
     let (mut data, mut bytes) = (std::ptr::null_mut(), 0);
-    // SAFETY: see `buffer`.
-    let status = unsafe { proxy_get_header_map_pairs(map as u32, &mut data, &mut bytes) };
-    if status == 0 { take(data, bytes) } else { None }
+    (call(&mut data, &mut bytes) == 0).then(|| take(data, bytes))
 }
 
 /// Owns what the host left in our memory.
-fn take(data: *mut u8, bytes: usize) -> Option<Vec<u8>> {
+fn take(data: *mut u8, bytes: usize) -> Vec<u8> {
     if data.is_null() {
-        return Some(Vec::new());
+        return Vec::new();
     }
-    // SAFETY: the host got this area from the allocator that this module exports, with this
-    // size, and gives it away.
-    Some(unsafe { Vec::from_raw_parts(data, bytes, bytes) })
-}
-
-/// Removes every header of this name.
-pub fn remove(map: Map, name: &[u8]) -> bool {
-    // SAFETY: see `log`.
-    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == 0 }
-}
-
-/// Sets a request header: all earlier values of this name are gone.
-pub fn set(name: &str, value: &str) -> bool {
-    let (name, value) = (name.as_bytes(), value.as_bytes());
-    // SAFETY: see `log`.
-    let status = unsafe {
-        proxy_replace_header_map_value(
-            Map::RequestHeaders as u32,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
-    };
-    status == 0
-}
-
-/// Answers the request here.
-pub fn send(answer: &Answer) -> bool {
-    let lines: Vec<_> = answer.headers.iter().map(|(name, value)| (*name, &**value)).collect();
-    let list = headers::write_pairs(&lines);
-    // SAFETY: see `log`.
-    let status = unsafe {
-        proxy_send_local_response(
-            answer.status,
-            answer.details.as_ptr(),
-            answer.details.len(),
-            answer.body.as_ptr(),
-            answer.body.len(),
-            list.as_ptr(),
-            list.len(),
-            NOT_GRPC,
-        )
-    };
-    status == 0
+    // SAFETY: the host got this area from `abi::proxy_on_memory_allocate`, with this size, and
+    // gives it away.
+    unsafe { Vec::from_raw_parts(data, bytes, bytes) }
 }

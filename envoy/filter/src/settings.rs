@@ -3,23 +3,29 @@
 //! A field that is not known, is of a wrong type or out of range is a problem, and Envoy then
 //! refuses the whole configuration: a typo must not leave a default in force. There is no field
 //! that does nothing. Secrets are not fields: they come from the environment, because the
-//! configuration is readable in `/config_dump`.
+//! configuration is readable in `/config_dump`. `config.schema.json` says the same to editors.
 
 use std::fmt;
-use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::keys::KeyRing;
-use livekit_webhook_wire::verify::{Rules, Verifier};
+use livekit_webhook_wire::verify::{self, Verifier};
 use serde_json::{Map, Value};
 
-use crate::decision::{Events, OnFiltered, Policy};
+use crate::dedupe::{self, Ring};
+use crate::policy::{Events, OnFiltered, Policy, Route, Rules};
+use crate::rate::Rate;
+
+mod section;
+
+use section::Section;
 
 /// `body_bytes_max` when it is not set: a full room's event can exceed 2 MiB, and LiveKit never
 /// sends again what was answered 413.
 pub const BODY_BYTES_MAX_DEFAULT: u64 = 8 * 1024 * 1024;
 
-/// Most patterns of one list, and most variables with keys.
+/// Most members of one list.
 const LIST_MAX: usize = 64;
 
 /// What the operator wants, checked.
@@ -28,17 +34,34 @@ pub struct Settings {
     /// Names of the environment variables with keys.
     pub keys_env: Vec<String>,
     /// What the verifier allows.
-    pub rules: Rules,
+    pub token: verify::Rules,
     /// Largest body, in bytes.
     pub body_bytes_max: usize,
     /// Whether the head waits with the body.
     pub hold_headers: bool,
-    /// Which events go to the host.
-    pub events: Events,
+    /// What holds where no route does.
+    pub default: Rc<Rules>,
+    /// What differs by path.
+    pub routes: Vec<Route>,
+    /// The replay shield.
+    pub dedupe: Ring,
+    /// What one key may use.
+    pub rate: Option<Rate>,
     /// Under which names the verdict goes to the host. Stripped from every request.
     pub header_prefix: String,
-    /// Whether the host sees the token.
+    /// Whether the token is kept from the host.
     pub strip_authorization: bool,
+    /// Whether the route is chosen again after the verdict.
+    pub route_by_event: bool,
+}
+
+/// Keys from the environment.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// Ready to verify with.
+    pub ring: KeyRing,
+    /// Each key with how many secrets it has.
+    pub secrets: Vec<(String, usize)>,
 }
 
 /// One thing wrong, with its key and what would be right. Never quotes a secret.
@@ -48,13 +71,6 @@ pub struct Problem {
     pub key: String,
     /// What is wrong or what would be right.
     pub text: String,
-}
-
-/// A section being read: known members are taken out, what is left over is unknown.
-struct Section<'p> {
-    path: &'static str,
-    members: Map<String, Value>,
-    problems: &'p mut Vec<Problem>,
 }
 
 // === impl Settings ===
@@ -77,14 +93,12 @@ impl Settings {
             return Err(vec![Problem { key: "configuration".to_owned(), text }]);
         };
         let mut problems = Vec::new();
-        let settings = Self::read(members, &mut problems);
+        let settings = Self::read(Section::root(members, &mut problems));
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
 
-    fn read(members: Map<String, Value>, problems: &mut Vec<Problem>) -> Self {
-        let mut root = Section { path: "", members, problems };
-        root.choice("mode", &[("enforce", ())]);
-        let rules = Rules {
+    fn read(mut root: Section<'_>) -> Self {
+        let token = verify::Rules {
             leeway_s: root.u32("leeway_s", 60, 0..=300),
             token_age_max_s: root.u32("token_age_max_s", 0, 0..=86_400),
             accept_bearer_prefix: root.bool("accept_bearer_prefix", false),
@@ -92,18 +106,24 @@ impl Settings {
         let body_bytes_max =
             root.number("body_bytes_max", BODY_BYTES_MAX_DEFAULT, 1_024..=64 * 1024 * 1024);
         let hold_headers = root.bool("hold_headers", true);
+        let route_by_event = root.bool("route_by_event", false);
+        if route_by_event && !hold_headers {
+            root.problem("route_by_event", "needs `hold_headers`: a head that has left is routed");
+        }
 
         let mut keys = root.section("keys");
         let keys_env = keys.strings("env", &["LIVEKIT_KEYS"], 1);
         keys.finish();
 
-        let mut events = root.section("events");
-        let include = events.globs("include", &["*"], 1);
-        let exclude = events.globs("exclude", &[], 0);
-        let on_filtered = events
-            .choice("on_filtered", &[("ack", OnFiltered::Ack), ("pass", OnFiltered::Pass)])
-            .unwrap_or(OnFiltered::Ack);
-        events.finish();
+        let default = Rc::new(Rules {
+            shadow: shadow(&mut root, false),
+            keys: Vec::new(),
+            events: events(root.section("events"), &every()),
+        });
+        let mut routes = Vec::new();
+        root.sections("routes", |section| routes.push(route(section, &default)));
+        let dedupe = dedupe(root.section("dedupe"));
+        let rate = root.has("rate_limit").then(|| rate(root.section("rate_limit")));
 
         let mut headers = root.section("headers");
         let header_prefix = headers.prefix("prefix", "x-livekit-");
@@ -113,12 +133,16 @@ impl Settings {
 
         Self {
             keys_env,
-            rules,
+            token,
             body_bytes_max: usize::try_from(body_bytes_max).unwrap_or(usize::MAX),
             hold_headers,
-            events: Events { include, exclude, on_filtered },
+            default,
+            routes,
+            dedupe,
+            rate,
             header_prefix,
             strip_authorization,
+            route_by_event,
         }
     }
 
@@ -126,8 +150,9 @@ impl Settings {
     /// problem: without any key the filter answers 503 until it gets some.
     ///
     /// # Errors
-    /// Each variable that cannot be read, by name and line, never with its text.
-    pub fn keys(&self, variable: impl Fn(&str) -> Option<String>) -> Result<KeyRing, Vec<Problem>> {
+    /// Each variable that cannot be read, by name and line, never with its text; and each key of a
+    /// route that is in none of them.
+    pub fn keys(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Keys, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut all = String::new();
         for name in &self.keys_env {
@@ -142,142 +167,94 @@ impl Settings {
         if !problems.is_empty() {
             return Err(problems);
         }
-        KeyRing::from_livekit_keys(&all).map_err(|error| {
+        let ring = KeyRing::from_livekit_keys(&all).map_err(|error| {
             vec![Problem { key: "keys.env".to_owned(), text: format!("all together: {error}") }]
-        })
+        })?;
+        let secrets: Vec<_> = ring.secrets().map(|(key, count)| (key.to_owned(), count)).collect();
+        for (index, route) in self.routes.iter().enumerate() {
+            for key in &route.rules.keys {
+                // Without any key nothing passes anyway, and the log says so.
+                if !secrets.is_empty() && !secrets.iter().any(|(own, _)| own == key) {
+                    let text = format!("{key:?} is in none of {}", self.keys_env.join(", "));
+                    problems.push(Problem { key: format!("routes[{index}].keys"), text });
+                }
+            }
+        }
+        if problems.is_empty() { Ok(Keys { ring, secrets }) } else { Err(problems) }
+    }
+
+    /// Whether any refusal is only noted.
+    pub fn shadows(&self) -> bool {
+        self.default.shadow || self.routes.iter().any(|route| route.rules.shadow)
     }
 
     /// What every request is judged by.
     pub fn policy(&self, keys: KeyRing) -> Policy {
         Policy {
-            verifier: Verifier::new(keys, self.rules.clone()),
+            verifier: Verifier::new(keys, self.token.clone()),
             body_bytes_max: self.body_bytes_max,
             hold_headers: self.hold_headers,
-            events: self.events.clone(),
+            dedupe: self.dedupe,
+            rate: self.rate,
+            default: Rc::clone(&self.default),
+            routes: self.routes.clone(),
         }
     }
 }
 
-// === impl Section ===
+fn shadow(section: &mut Section<'_>, default: bool) -> bool {
+    section.choice("mode", &[("enforce", false), ("shadow", true)]).unwrap_or(default)
+}
 
-impl Section<'_> {
-    fn key(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
-    }
+fn every() -> Events {
+    let include = Glob::parse("*").into_iter().collect();
+    Events { include, exclude: Vec::new(), on_filtered: OnFiltered::Ack }
+}
 
-    fn problem(&mut self, name: &str, text: impl Into<String>) {
-        let key = self.key(name);
-        self.problems.push(Problem { key, text: text.into() });
-    }
+/// What is not said is as in `default`.
+fn events(mut section: Section<'_>, default: &Events) -> Events {
+    let choices = [("ack", OnFiltered::Ack), ("pass", OnFiltered::Pass)];
+    let events = Events {
+        include: section.globs("include", &default.include, 1),
+        exclude: section.globs("exclude", &default.exclude, 0),
+        on_filtered: section.choice("on_filtered", &choices).unwrap_or(default.on_filtered),
+    };
+    section.finish();
+    events
+}
 
-    fn section(&mut self, name: &'static str) -> Section<'_> {
-        let members = match self.members.remove(name) {
-            None => Map::new(),
-            Some(Value::Object(members)) => members,
-            Some(_) => {
-                self.problem(name, "must be an object");
-                Map::new()
-            }
-        };
-        Section { path: name, members, problems: self.problems }
-    }
+fn route(mut section: Section<'_>, default: &Rules) -> Route {
+    let route = Route {
+        path: section.path("path"),
+        rules: Rc::new(Rules {
+            shadow: shadow(&mut section, default.shadow),
+            keys: section.strings("keys", &[], 1),
+            events: events(section.section("events"), &default.events),
+        }),
+    };
+    section.finish();
+    route
+}
 
-    fn bool(&mut self, name: &str, default: bool) -> bool {
-        match self.members.remove(name) {
-            None => default,
-            Some(Value::Bool(value)) => value,
-            Some(_) => {
-                self.problem(name, "must be true or false");
-                default
-            }
-        }
-    }
+fn dedupe(mut section: Section<'_>) -> Ring {
+    use dedupe::Mode;
+    let choices = [("off", Mode::Off), ("observe", Mode::Observe), ("ack", Mode::Ack)];
+    let ring = Ring {
+        mode: section.choice("mode", &choices).unwrap_or(Mode::Off),
+        slots: section.u32("slots", 16_384, 64..=1_048_576),
+        window_ms: u64::from(section.u32("window_s", 900, 1..=86_400)) * 1_000,
+        // Longer than the host may take, shorter than LiveKit tries.
+        pending_ms: u64::from(section.u32("pending_s", 12, 1..=60)) * 1_000,
+    };
+    section.finish();
+    ring
+}
 
-    fn number(&mut self, name: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let Some(value) = self.members.remove(name) else {
-            return default;
-        };
-        match value.as_u64().filter(|number| range.contains(number)) {
-            Some(number) => number,
-            None => {
-                let (min, max) = range.into_inner();
-                self.problem(name, format!("must be a whole number, {min} to {max}"));
-                default
-            }
-        }
-    }
-
-    fn u32(&mut self, name: &str, default: u32, range: RangeInclusive<u32>) -> u32 {
-        let (min, max) = range.into_inner();
-        let number = self.number(name, default.into(), min.into()..=max.into());
-        u32::try_from(number).unwrap_or(default)
-    }
-
-    fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
-        let value = self.members.remove(name)?;
-        let found = choices.iter().find(|(word, _)| value.as_str() == Some(word));
-        if found.is_none() {
-            let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-            self.problem(name, format!("must be {}", words.join(" or ")));
-        }
-        found.map(|(_, choice)| *choice)
-    }
-
-    fn strings(&mut self, name: &str, default: &[&str], min: usize) -> Vec<String> {
-        let default = || default.iter().map(|&text| text.to_owned()).collect();
-        let Some(value) = self.members.remove(name) else {
-            return default();
-        };
-        let strings = value.as_array().filter(|list| (min..=LIST_MAX).contains(&list.len()));
-        let strings = strings.and_then(|list| {
-            list.iter()
-                .map(|item| item.as_str().filter(|text| !text.is_empty()).map(str::to_owned))
-                .collect()
-        });
-        strings.unwrap_or_else(|| {
-            self.problem(name, format!("must be a list of {min} to {LIST_MAX} non-empty strings"));
-            default()
-        })
-    }
-
-    fn globs(&mut self, name: &str, default: &[&str], min: usize) -> Vec<Glob> {
-        let mut globs = Vec::new();
-        for (index, pattern) in self.strings(name, default, min).iter().enumerate() {
-            match Glob::parse(pattern) {
-                Ok(glob) => globs.push(glob),
-                Err(error) => self.problem(&format!("{name}[{index}]"), error.to_string()),
-            }
-        }
-        globs
-    }
-
-    /// A prefix that cannot match a header of HTTP itself: everything under it is stripped.
-    fn prefix(&mut self, name: &str, default: &str) -> String {
-        let Some(value) = self.members.remove(name) else {
-            return default.to_owned();
-        };
-        let right = |text: &&str| {
-            (4..=32).contains(&text.len())
-                && text.starts_with("x-")
-                && text.ends_with('-')
-                && text.bytes().all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit())
-        };
-        match value.as_str().filter(right) {
-            Some(text) => text.to_owned(),
-            None => {
-                self.problem(name, "must be `x-…-`: 4 to 32 of a-z, 0-9 and `-`");
-                default.to_owned()
-            }
-        }
-    }
-
-    fn finish(self) {
-        let Self { path, members, problems } = self;
-        for name in members.keys() {
-            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            problems.push(Problem { key, text: "is not a known field".to_owned() });
-        }
-    }
+fn rate(mut section: Section<'_>) -> Rate {
+    let requests_per_s = section.required_u32("requests_per_s", 1..=100_000);
+    let burst = section.u32("burst", requests_per_s, 1..=1_000_000);
+    section.finish();
+    Rate { requests_per_s, burst }
 }
 
 impl fmt::Display for Problem {

@@ -31,6 +31,11 @@ impl Watch {
         }
     }
 
+    /// Whether a held request has ever moved on.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
     /// A body or trailers callback came for a held request: the flag is there.
     pub fn progressed(&mut self) {
         if !self.proven {

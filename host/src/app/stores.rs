@@ -1,72 +1,87 @@
-//! Which adapter a URL means, and how verbs open it: to read, beside the hosts, or alone.
+//! Which adapter a URL means, and how it is opened: to serve, to read, beside the hosts, or alone.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::store::Store;
 use crate::store::postgres::{self, Address, PostgresStore};
 use crate::store::sqlite::{self, SqliteStore};
-use std::fmt;
+use crate::store::url::{self, Url};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Connections of one verb.
 const CONNECTIONS_MAX: usize = 4;
 
-/// Where a store is. Prints without the password.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Url {
-    /// `sqlite:FILE`
-    Sqlite(PathBuf),
-    /// `postgres://…`
-    Postgres(String),
-}
-
 /// Why a store does not open.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Nothing is there.
-    #[error("there is no store {0}: check the path; `serve` or `store migrate` makes one")]
-    Missing(Url),
+    #[error(
+        "there is no store sqlite:{}: check the path; `serve` or `store migrate` makes one",
+        path.display()
+    )]
+    Missing {
+        /// As given.
+        path: PathBuf,
+    },
     /// A host serves from it.
-    #[error("a host serves from {0}: stop it first, this needs the store for itself")]
-    InUse(Url),
-    /// The file does not open.
-    #[error("cannot open the store {url}")]
+    #[error(
+        "a host serves from sqlite:{}: stop it first, this needs the store for itself",
+        path.display()
+    )]
+    InUse {
+        /// As given.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot open the store {}", path.display())]
     Sqlite {
         /// As given.
-        url: Url,
+        path: PathBuf,
         /// What to do about it.
         source: sqlite::OpenError,
     },
-    /// The database does not open.
-    #[error("cannot open the store {url}")]
+    /// A database that cannot be reached or used.
+    #[error("cannot open the store {place}")]
     Postgres {
-        /// As given.
-        url: Url,
+        /// As given, without the password.
+        place: String,
         /// What to do about it.
         source: postgres::OpenError,
     },
 }
 
-/// Reads a store's URL.
+/// Reads a store's URL from the command line.
 ///
 /// # Errors
 /// What would be right.
-pub fn parse(text: &str) -> Result<Url, String> {
-    let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
-    match text.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => Ok(Url::Sqlite(PathBuf::from(path))),
-        None if is_postgres => match Address::parse(text) {
-            Ok(_) => Ok(Url::Postgres(text.to_owned())),
-            Err(error) => Err(error.to_string()),
-        },
-        _ => Err("expected sqlite:FILE or postgres://USER@HOST/DATABASE".to_owned()),
-    }
+pub fn parse(text: &str) -> Result<Url, url::Error> {
+    Url::parse(text, Path::new(""))
 }
 
 /// The store that a configuration names.
 pub fn of(config: &Config) -> Url {
-    Url::Sqlite(config.store.path.clone())
+    config.store.url.clone()
+}
+
+/// Opens the store of a configuration to serve from it.
+///
+/// # Errors
+/// [`Error`].
+pub async fn open(config: &config::Store) -> Result<Arc<dyn Store>, Error> {
+    let window_ms = config.dedupe_window.as_millis();
+    let dedupe_window_ms = i64::try_from(window_ms).unwrap_or(i64::MAX);
+    match &config.url {
+        Url::Sqlite(path) => {
+            let options = sqlite::Options { dedupe_window_ms };
+            let store = SqliteStore::open(path, &options);
+            Ok(Arc::new(store.map_err(|source| Error::Sqlite { path: path.clone(), source })?))
+        }
+        Url::Postgres(address) => {
+            let connections_max = config.connections_max;
+            shared(address, &postgres::Options { dedupe_window_ms, connections_max }).await
+        }
+    }
 }
 
 /// Opens a store to read from it. Takes no lock, changes nothing.
@@ -78,11 +93,11 @@ pub async fn open_to_read(url: &Url) -> Result<Arc<dyn Store>, Error> {
         Url::Sqlite(path) => {
             there(path)?;
             let store = SqliteStore::open_reader(path);
-            Ok(Arc::new(store.map_err(|source| sqlite_failed(url, source))?))
+            Ok(Arc::new(store.map_err(|source| failed(path, source))?))
         }
-        Url::Postgres(text) => {
-            let store = PostgresStore::open_reader(text).await;
-            Ok(Arc::new(store.map_err(|source| postgres_failed(url, source))?))
+        Url::Postgres(address) => {
+            let store = PostgresStore::open_reader(address).await;
+            Ok(Arc::new(store.map_err(|source| unusable(address, source))?))
         }
     }
 }
@@ -97,7 +112,7 @@ pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
         Url::Sqlite(path) => {
             there(path)?;
             let store = SqliteStore::open_beside(path, &sqlite::Options::default());
-            Ok(Arc::new(store.map_err(|source| sqlite_failed(url, source))?))
+            Ok(Arc::new(store.map_err(|source| failed(path, source))?))
         }
         Url::Postgres(_) => {
             // Refuses another schema, which a verb must not change under the hosts.
@@ -107,8 +122,8 @@ pub async fn open_beside(url: &Url) -> Result<Arc<dyn Store>, Error> {
     }
 }
 
-/// Opens a store, makes it when it is not there, and brings it to this binary's schema. No host may
-/// serve from an embedded one.
+/// Opens a store for oneself, makes it when it is not there, and brings it to this binary's schema.
+/// Of a database no host is kept out.
 ///
 /// # Errors
 /// [`Error`].
@@ -116,19 +131,17 @@ pub async fn open_alone(url: &Url) -> Result<Arc<dyn Store>, Error> {
     match url {
         Url::Sqlite(path) => {
             let store = SqliteStore::open(path, &sqlite::Options::default());
-            Ok(Arc::new(store.map_err(|source| sqlite_failed(url, source))?))
+            Ok(Arc::new(store.map_err(|source| failed(path, source))?))
         }
-        Url::Postgres(text) => {
+        Url::Postgres(address) => {
             let connections_max = CONNECTIONS_MAX;
             let options = postgres::Options { connections_max, ..postgres::Options::default() };
-            let store = PostgresStore::open(text, &options).await;
-            Ok(Arc::new(store.map_err(|source| postgres_failed(url, source))?))
+            shared(address, &options).await
         }
     }
 }
 
-/// Opens a store that is copied. No host may serve from an embedded one; it is brought to this
-/// binary's schema first.
+/// The same, for a store that is read and must be there.
 ///
 /// # Errors
 /// [`Error`].
@@ -142,58 +155,23 @@ pub async fn open_source(url: &Url) -> Result<Arc<dyn Store>, Error> {
     }
 }
 
+async fn shared(address: &Address, options: &postgres::Options) -> Result<Arc<dyn Store>, Error> {
+    let store = PostgresStore::open(address, options).await;
+    Ok(Arc::new(store.map_err(|source| unusable(address, source))?))
+}
+
 fn there(path: &Path) -> Result<(), Error> {
-    if path.exists() { Ok(()) } else { Err(Error::Missing(Url::Sqlite(path.to_owned()))) }
+    if path.exists() { Ok(()) } else { Err(Error::Missing { path: path.to_owned() }) }
 }
 
-fn sqlite_failed(url: &Url, source: sqlite::OpenError) -> Error {
+fn failed(path: &Path, source: sqlite::OpenError) -> Error {
+    let path = path.to_owned();
     match source {
-        sqlite::OpenError::InUse(_) => Error::InUse(url.clone()),
-        source => Error::Sqlite { url: url.clone(), source },
+        sqlite::OpenError::InUse(_) => Error::InUse { path },
+        source => Error::Sqlite { path, source },
     }
 }
 
-fn postgres_failed(url: &Url, source: postgres::OpenError) -> Error {
-    Error::Postgres { url: url.clone(), source }
-}
-
-// === impl Url ===
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(text) => match Address::parse(text) {
-                Ok(address) => f.write_str(&address.place()),
-                Err(_) => f.write_str("postgres://[redacted]"),
-            },
-        }
-    }
-}
-
-impl fmt::Debug for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_read_and_print_no_password() {
-        for (text, shown) in [
-            ("sqlite:a/b.db", "sqlite:a/b.db"),
-            ("postgres://u:hush@h:5433/db", "postgres://h:5433/db"),
-            ("postgresql://u:hush@h/db", "postgres://h:5432/db"),
-        ] {
-            let url = parse(text).unwrap();
-            assert_eq!((url.to_string(), format!("{url:?}")), (shown.to_owned(), shown.to_owned()));
-        }
-        for text in ["", "sqlite:", "a.db", "mysql://h/db", "postgres://u:hush@/db?sslmode=what"] {
-            let refused = parse(text).unwrap_err();
-            assert!(!refused.contains("hush"), "{refused}");
-        }
-    }
+fn unusable(address: &Address, source: postgres::OpenError) -> Error {
+    Error::Postgres { place: address.to_string(), source }
 }

@@ -36,7 +36,7 @@ enum Command {
     Show(One),
     /// Send to it again, whatever disabled it
     Enable(One),
-    /// Send it nothing until it is enabled; what it is owed stays owed
+    /// Send it nothing until it is enabled; what it is owed becomes dead letters
     Disable(One),
     /// Send it nothing for a while
     Pause(Pause),

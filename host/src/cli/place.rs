@@ -1,9 +1,10 @@
 //! Which store a verb looks at.
 
 use super::check;
-use crate::app::stores::{self, Url};
+use crate::app::stores;
 use crate::config::Config;
 use crate::store::Store;
+use crate::store::url::Url;
 use std::path::PathBuf;
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 use super::now;
 use super::place::Place;
 use super::print::{self, Table};
-use crate::app::stores::{self, Url};
+use crate::app::stores;
+use crate::store::url::Url;
 use crate::transfer::{self, Counts, Moved};
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};

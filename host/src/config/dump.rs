@@ -4,6 +4,7 @@ use super::duration::print_ms;
 use super::{Config, Plugin, Source};
 use crate::ingest::OnUnverified;
 use crate::plugin::registry::OnError;
+use crate::store::url::Url;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use serde_json::Value;
@@ -45,8 +46,10 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     if let Some(listen) = config.admin {
         writeln!(out, "\n[admin]\nlisten = \"{listen}\"")?;
     }
-    let url = format!("sqlite:{}", config.store.path.display());
-    writeln!(out, "\n[store]\nurl = {}", quoted(&url))?;
+    writeln!(out, "\n[store]\nurl = {}", quoted(&config.store.url.to_string()))?;
+    if let Url::Postgres(_) = config.store.url {
+        writeln!(out, "connections_max = {}", config.store.connections_max)?;
+    }
     writeln!(out, "dedupe_window_h = {}", config.store.dedupe_window.as_secs() / 3_600)?;
     let kept = &config.store.retention;
     let [delivered, dead, quarantined] =
@@ -61,6 +64,9 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     writeln!(out, "allow = {}", list(&allow))?;
     writeln!(out, "plain_http = {}", config.deliver.plain_http)?;
     writeln!(out, "grace_ms = {}", config.deliver.grace.as_millis())?;
+    if let Some(proxy) = config.deliver.proxy {
+        writeln!(out, "proxy = \"http://{proxy}\"")?;
+    }
     let keys: Vec<String> = config.vault.keys().iter().map(|key| key.id().to_owned()).collect();
     if !keys.is_empty() {
         let key = |id: &String| format!("{{ id = {}, secret = \"[redacted]\" }}", quoted(id));

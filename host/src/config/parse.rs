@@ -7,6 +7,7 @@ use super::secret::{self, Environment};
 use super::traffic::{rate, retention};
 use super::{Config, Deliver, Ingest, Key, Plugin, Source, Store};
 use crate::ingest::{OnUnverified, Options};
+use crate::store::url::Url;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::address_policy::{ALLOWED_MAX, AddressPolicy};
 use livekit_webhook_core::endpoint::{Endpoint, PlainHttp};
@@ -24,6 +25,8 @@ pub const SECTIONS_MAX: usize = 1_000;
 
 const LISTEN_DEFAULT: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+/// Connections of each host to a database.
+const CONNECTIONS_DEFAULT: i64 = 16;
 const MIB: i64 = 1024 * 1024;
 
 /// See [`Config::parse`].
@@ -48,7 +51,7 @@ pub fn parse_table(
     let mut root = Section::root(members, &problems);
     let ingest = ingest(root.section("ingest"));
     let admin = admin(root.section("admin"));
-    let store = store(root.section("store"), folder);
+    let store = store(root.section("store"), folder, environment);
     let deliver = deliver(root.section("deliver"));
     let sources = sources(&mut root, folder, environment);
     let plugins = plugins(&mut root, folder);
@@ -114,21 +117,29 @@ fn admin(mut section: Section) -> Option<SocketAddr> {
     listen
 }
 
-fn store(mut section: Section, folder: &Path) -> Store {
-    let url = section.string("url").unwrap_or_else(|| "sqlite:livekit-webhook.db".to_owned());
-    let path = match url.strip_prefix("sqlite:") {
-        Some(path) if !path.is_empty() => folder.join(path),
-        _ => {
-            section
-                .problem("url", "expected sqlite: and a path, such as sqlite:livekit-webhook.db");
-            PathBuf::new()
-        }
-    };
+fn store(mut section: Section, folder: &Path, environment: &Environment) -> Store {
+    let text = section.string("url").unwrap_or_else(|| "sqlite:livekit-webhook.db".to_owned());
+    let mut url = Url::parse(&text, folder).unwrap_or_else(|error| {
+        section.problem("url", error);
+        Url::Sqlite(PathBuf::new())
+    });
+    if let Some(password) = secret::password(&mut section, folder, environment) {
+        url = match url {
+            Url::Postgres(address) => {
+                Url::Postgres(Box::new(address.with_password(password.reveal())))
+            }
+            Url::Sqlite(_) => {
+                section.problem("password_file", "an embedded store has no password");
+                url
+            }
+        };
+    }
+    let connections_max = section.integer("connections_max", CONNECTIONS_DEFAULT, 4..=1_000);
     let dedupe_window_h = section.integer("dedupe_window_h", 24, 1..=168);
     let dedupe_window = Duration::from_secs(dedupe_window_h.unsigned_abs() * 3_600);
     let retention = retention(&mut section);
     section.finish();
-    Store { path, dedupe_window, retention }
+    Store { url, connections_max: count(connections_max), dedupe_window, retention }
 }
 
 fn deliver(mut section: Section) -> Deliver {
@@ -147,9 +158,16 @@ fn deliver(mut section: Section) -> Deliver {
     let plain_http = section.bool("plain_http", false);
     let plain = if plain_http { PlainHttp::Allowed } else { PlainHttp::Refused };
     let grace = millis(&mut section, "grace_ms", 25_000, 600_000);
+    let proxy = section.string("proxy").and_then(|text| {
+        let address = text.strip_prefix("http://").and_then(|address| address.parse().ok());
+        if address.is_none() {
+            section.problem("proxy", "must be `http://ADDRESS:PORT`, an address and not a name");
+        }
+        address
+    });
     section.finish();
     let policy = AddressPolicy::new(allow.clone(), plain);
-    Deliver { in_flight_max, policy, allow, plain_http, grace }
+    Deliver { in_flight_max, policy, allow, plain_http, grace, proxy }
 }
 
 fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<Named<Source>> {

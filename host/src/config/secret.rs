@@ -88,6 +88,30 @@ pub fn take(section: &mut Section, folder: &Path, environment: &Environment) -> 
     None
 }
 
+/// Takes `password_file` or `password_env` from `section`, or nothing when neither is there.
+pub fn password(section: &mut Section, folder: &Path, environment: &Environment) -> Option<Bytes> {
+    let file = section.string("password_file");
+    let variable = section.string("password_env");
+    let (key, found) = match (file, variable) {
+        (None, None) => return None,
+        (Some(file), None) => ("password_file", read(&folder.join(file))),
+        (None, Some(name)) => {
+            let missing = || format!("the variable {name} is not set");
+            ("password_env", environment.get(&name).map(String::into_bytes).ok_or_else(missing))
+        }
+        (Some(_), Some(_)) => {
+            section.problem("password_file", "give only one of password_file and password_env");
+            return None;
+        }
+    };
+    match found {
+        Ok(bytes) if bytes.is_empty() => section.problem(key, "the password is empty"),
+        Ok(bytes) => return Some(Bytes(bytes)),
+        Err(text) => section.problem(key, text),
+    }
+    None
+}
+
 /// `[secrets] keys`: the first seals, all open.
 pub fn vault(mut section: Section, folder: &Path, environment: &Environment) -> Vault {
     let mut keys: Vec<SealingKey> = Vec::new();

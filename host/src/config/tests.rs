@@ -1,5 +1,6 @@
 //! The configuration as a whole: what a good one comes to, and what is said of a bad one.
 
+mod database;
 mod mistakes;
 mod properties;
 mod requests;

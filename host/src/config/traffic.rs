@@ -113,9 +113,10 @@ pub fn rate(
 /// `[store] retention`.
 pub fn retention(section: &mut Section) -> Retention {
     let mut table = section.section("retention");
-    let delivered_ms = kept_ms(&mut table, "delivered", 30 * DAY_MS);
-    let dead_ms = kept_ms(&mut table, "dead", 90 * DAY_MS);
-    let quarantined_ms = kept_ms(&mut table, "quarantined", 30 * DAY_MS);
+    let default = Retention::default();
+    let delivered_ms = kept_ms(&mut table, "delivered", default.delivered_ms);
+    let dead_ms = kept_ms(&mut table, "dead", default.dead_ms);
+    let quarantined_ms = kept_ms(&mut table, "quarantined", default.quarantined_ms);
     let bytes_max = table.integer("bytes_max", 0, 0..=i64::MAX);
     table.finish();
     let bytes_max = u64::try_from(bytes_max).ok().filter(|bytes| *bytes > 0);

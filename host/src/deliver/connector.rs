@@ -27,6 +27,10 @@ pub mod dial;
 pub mod resolver;
 mod stream;
 
+pub mod proxy;
+
+use proxy::Proxy;
+
 /// Deadline of name resolution.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Deadline of all connection attempts together, TLS included.
@@ -82,6 +86,7 @@ pub struct Connector {
     policy: Arc<AddressPolicy>,
     resolver: Arc<dyn Resolver>,
     tls: TlsConnector,
+    proxy: Option<Proxy>,
 }
 
 // === impl Refused ===
@@ -109,7 +114,13 @@ impl Connector {
         mut tls: rustls::ClientConfig,
     ) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { policy, resolver, tls: TlsConnector::from(Arc::new(tls)) }
+        Self { policy, resolver, tls: TlsConnector::from(Arc::new(tls)), proxy: None }
+    }
+
+    /// The same, with every connection through `proxy`.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
     }
 
     async fn connect(self, url: Uri, dial: Arc<Dial>) -> Result<Stream, Refused> {
@@ -198,14 +209,14 @@ impl Connector {
             let share = if index + 1 == addresses.len() { left } else { left / 2 };
             left -= share;
             dial.trying(address);
-            let Ok(connected) = tokio::time::timeout(share, TcpStream::connect(address)).await
-            else {
+            let Ok(connected) = tokio::time::timeout(share, self.reach(address)).await else {
                 last = Refused::Slow;
                 continue;
             };
             let connected = connected.and_then(|tcp| {
                 tcp.set_nodelay(true)?;
-                let peer = tcp.peer_addr()?;
+                // Through a proxy, the peer is what the proxy was asked for.
+                let peer = self.proxy.map_or_else(|| tcp.peer_addr(), |_| Ok(address))?;
                 Ok((tcp, peer))
             });
             match connected {
@@ -219,6 +230,13 @@ impl Connector {
             }
         }
         Err(last)
+    }
+
+    async fn reach(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match self.proxy {
+            Some(proxy) => proxy.tunnel(address).await,
+            None => TcpStream::connect(address).await,
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 use super::connector::Connector;
 use super::connector::Refused;
 use super::connector::dial::{ALLOWANCE_BYTES, Dial, millis};
+use super::connector::proxy::Proxy;
 use super::connector::resolver::Resolver;
 use super::transport::{
     Answered, Failure, Outgoing, RESPONSE_BYTES_KEPT, RESPONSE_BYTES_MAX, RESPONSE_HEAD_BYTES_MAX,
@@ -62,6 +63,7 @@ type Pool = Client<Connector, Full<Bytes>>;
 pub struct HyperTransport {
     resolver: Arc<dyn Resolver>,
     roots: RootCertStore,
+    proxy: Option<Proxy>,
     pools: Mutex<Pools>,
 }
 
@@ -87,7 +89,13 @@ impl HyperTransport {
     /// names none of its own.
     pub fn new(policy: AddressPolicy, resolver: Arc<dyn Resolver>, roots: RootCertStore) -> Self {
         let pools = Pools { policy: Arc::new(policy), by_tls: HashMap::new() };
-        Self { resolver, roots, pools: Mutex::new(pools) }
+        Self { resolver, roots, proxy: None, pools: Mutex::new(pools) }
+    }
+
+    /// The same, with every connection through `proxy`.
+    #[must_use]
+    pub fn through(self, proxy: Option<Proxy>) -> Self {
+        Self { proxy, ..self }
     }
 
     /// From now on this policy holds. Requests under way are finished; no other request uses their
@@ -104,7 +112,7 @@ impl HyperTransport {
         }
         let client = tls::client(&self.roots, tls)?;
         let connector = Connector::new(pools.policy.clone(), self.resolver.clone(), client);
-        let pool = pool(connector);
+        let pool = pool(connector.through(self.proxy));
         if pools.by_tls.len() >= POOLS_MAX {
             pools.by_tls.clear();
         }

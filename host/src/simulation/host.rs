@@ -180,6 +180,8 @@ fn routing(world: &World) -> Routing {
 }
 
 fn retention(world: &World) -> Retention {
-    let kept_ms = if world.forgets { KEPT_MS } else { i64::MAX };
-    Retention { delivered_ms: kept_ms, dead_ms: kept_ms, quarantined_ms: kept_ms, bytes_max: None }
+    match world.forgets {
+        true => Retention { delivered_ms: KEPT_MS, dead_ms: KEPT_MS, ..Retention::default() },
+        false => Retention::default(),
+    }
 }

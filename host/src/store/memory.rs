@@ -85,6 +85,7 @@ impl MemoryStore {
 
     /// Looks at the rows without a fault in the way.
     #[cfg(test)]
+    #[cfg(test)]
     pub(crate) fn look<T>(&self, see: impl FnOnce(&Tables) -> T) -> T {
         see(&self.tables())
     }

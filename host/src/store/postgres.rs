@@ -12,7 +12,7 @@
 //! next call gets a new one, from whichever server of the URL takes writes. Not promised: that
 //! hosts whose clocks differ by more than the margin of a lease never send the same delivery twice.
 //!
-//! The server must be 14 or newer and reached directly or through a pooler in session mode: settings
+//! The server is 14 or newer, and reached directly or through a pooler in session mode: settings
 //! and prepared statements belong to a connection.
 
 use super::{
@@ -29,7 +29,6 @@ use livekit_webhook_core::replay::{Candidate, Selection};
 use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 mod append;
 mod claim;
@@ -50,6 +49,7 @@ mod rows;
 mod schema;
 mod tls;
 mod types;
+mod unreleased;
 mod upkeep;
 mod waiting;
 mod writer;
@@ -62,13 +62,8 @@ use connect::{Connections, OPERATION_MAX, within};
 use counters::Delta;
 use endpoint::Endpoints;
 use hint::Hints;
-use types::Id;
+use unreleased::Unreleased;
 use writer::{Command, Queue};
-
-/// How long a check of everything, or giving space back, may take.
-const UPKEEP_MAX: Duration = Duration::from_secs(6 * 3_600);
-/// How long closing waits for what is queued.
-const CLOSE_MAX: Duration = Duration::from_secs(20);
 
 /// A store in a database that others may share.
 pub struct PostgresStore {
@@ -76,6 +71,7 @@ pub struct PostgresStore {
     queue: Queue,
     hints: Hints,
     tasks: Tasks,
+    unreleased: Unreleased,
     is_reader: bool,
 }
 
@@ -85,11 +81,6 @@ struct Shared {
     dedupe_window_ms: i64,
     endpoints: Endpoints,
 }
-
-/// A write to a store that was opened for reading.
-#[derive(Debug, thiserror::Error)]
-#[error("the store was opened for reading only")]
-struct ReadOnly;
 
 /// One statement or several, outside a transaction.
 macro_rules! read {
@@ -130,7 +121,7 @@ macro_rules! write {
 impl PostgresStore {
     fn writable(&self) -> Result<(), Error> {
         match self.is_reader {
-            true => Err(Error::Unavailable(Box::new(ReadOnly))),
+            true => Err(Error::Unavailable(Box::new(fault::ReadOnly))),
             false => Ok(()),
         }
     }
@@ -140,6 +131,24 @@ impl PostgresStore {
         self.writable()?;
         let endpoints = &self.shared.endpoints;
         read!(self, |client| endpoints.numbers(client, names))
+    }
+
+    async fn give_back(&self, claimed: &[Claimed]) -> Result<(), Error> {
+        write!(self, |tx, _delta| claim::release(tx, claimed));
+        Ok(())
+    }
+
+    /// What an earlier call could not. A failure says that there is nothing to claim from, either.
+    async fn release_rest(&self) -> Result<(), Error> {
+        let rest = self.unreleased.take();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let released = self.give_back(&rest).await;
+        if released.is_err() {
+            self.unreleased.add(rest);
+        }
+        released
     }
 
     fn stop(&self) {
@@ -177,6 +186,7 @@ impl Store for PostgresStore {
         lease_ms: i64,
         limit: usize,
     ) -> Result<Vec<Claim<StoredEvent>>, Error> {
+        self.release_rest().await?;
         Ok(write!(self, |tx, _delta| plan::claim(tx, now, lease_ms, limit)))
     }
 
@@ -199,6 +209,7 @@ impl Store for PostgresStore {
         quotas: Vec<Quota>,
     ) -> Result<Due, Error> {
         self.writable()?;
+        self.release_rest().await?;
         let mut conn = self.shared.connections.get().await?;
         let due = within(OPERATION_MAX, claim::due(&mut conn, now, lease_ms, &quotas)).await;
         Ok(conn.settle(due)?)
@@ -215,18 +226,11 @@ impl Store for PostgresStore {
     }
 
     async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {
-        let (mut events, mut deliveries) = (Vec::new(), Vec::new());
-        for claim in claimed {
-            match claim {
-                Claimed::Event(id, fence) => {
-                    events.push((Id(id.to_bytes()), plan::fence_column(fence)));
-                }
-                Claimed::Delivery(id, fence) => {
-                    deliveries.push((Id(id.to_bytes()), plan::fence_column(fence)));
-                }
-            }
+        let released = self.give_back(&claimed).await;
+        if released.is_err() {
+            self.unreleased.add(claimed);
         }
-        write!(self, |tx, _delta| claim::release(tx, &deliveries, &events));
+        released?;
         self.hints.say(Hint::Events);
         self.hints.say(Hint::Deliveries);
         Ok(())
@@ -360,7 +364,7 @@ impl Store for PostgresStore {
     async fn check(&self) -> Result<Vec<Finding>, Error> {
         let mut conn = self.shared.connections.get().await?;
         let findings =
-            within(UPKEEP_MAX, async { upkeep::check(&conn.begin().await?).await }).await;
+            within(upkeep::UPKEEP_MAX, async { upkeep::check(&conn.begin().await?).await }).await;
         Ok(conn.settle(findings)?)
     }
 
@@ -368,7 +372,7 @@ impl Store for PostgresStore {
         self.writable()?;
         let conn = self.shared.connections.get().await?;
         // The connection's limits are lifted, so it is not used again.
-        Ok(within(UPKEEP_MAX, upkeep::vacuum(&conn)).await?)
+        Ok(within(upkeep::UPKEEP_MAX, upkeep::vacuum(&conn)).await?)
     }
 
     async fn export(
@@ -385,7 +389,7 @@ impl Store for PostgresStore {
 
     async fn close(&self) -> Result<(), Error> {
         self.stop();
-        let is_idle = self.tasks.idle(Kind::Worker, CLOSE_MAX).await;
+        let is_idle = self.tasks.idle(Kind::Worker, writer::CLOSE_MAX).await;
         self.shared.connections.close();
         match is_idle {
             true => Ok(()),

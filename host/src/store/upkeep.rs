@@ -24,6 +24,18 @@ pub struct Retention {
     pub bytes_max: Option<u64>,
 }
 
+const DAY_MS: i64 = 24 * 3_600_000;
+
+// === impl Retention ===
+
+impl Default for Retention {
+    /// 30 days for what was delivered or quarantined, 90 for dead letters, no limit by size.
+    fn default() -> Self {
+        let delivered_ms = 30 * DAY_MS;
+        Self { delivered_ms, dead_ms: 90 * DAY_MS, quarantined_ms: delivered_ms, bytes_max: None }
+    }
+}
+
 /// What one step of retention removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {

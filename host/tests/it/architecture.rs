@@ -135,7 +135,9 @@ fn only_ingest_cli_and_config_know_livekits_wire() {
 fn sql_is_known_to_the_store_only() {
     for file in rust_files(&root().join("host/src")) {
         if module_of(&file) != "store" {
-            assert!(!code(&file).contains("rusqlite"), "{} names SQLite", file.display());
+            for name in ["rusqlite", "tokio_postgres"] {
+                assert!(!code(&file).contains(name), "{} names {name}", file.display());
+            }
         }
     }
 }

@@ -125,6 +125,11 @@ impl KeyRing {
         self.keys.iter().map(|key| &*key.name)
     }
 
+    /// The names of the keys, each with how many secrets it has.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.keys.iter().map(|key| (&*key.name, key.secrets.len()))
+    }
+
     /// The index of the secret of `api_key` that made `signature` over `signed`.
     ///
     /// Takes the same time for a known and an unknown key: as many HMACs as the key with the most

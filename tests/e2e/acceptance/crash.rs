@@ -2,13 +2,16 @@
 
 use anyhow::{Context as _, Result, ensure};
 use livekit_webhook::crash::POINTS;
-use livekit_webhook_tests::exchange::{API_KEY, BOUND, SECRET, event};
+use livekit_webhook_tests::exchange::{API_KEY, BOUND, SECRET, event, post};
 use livekit_webhook_tests::gateway::Gateway;
+use livekit_webhook_tests::ledger::Ledger;
 use livekit_webhook_tests::livekit::{Fate, Sender};
+use livekit_webhook_tests::postgres::{self, Postgres};
 use livekit_webhook_tests::receiver::Receiver;
 use livekit_webhook_tests::soak::dice::Dice;
 use livekit_webhook_tests::soak::kills;
-use livekit_webhook_tests::soak::rig::{Kept, Rig};
+use livekit_webhook_tests::soak::rig::{self, Kept, Rig};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::delivery::with_source;
@@ -60,6 +63,69 @@ async fn a01_kill_9_at_odd_moments_loses_nothing() -> Result<()> {
     let verdict = kills::course(Kept::Sqlite, kills::COURSE_KILLS, 20_261_123).await?;
     ensure!(verdict.violations.is_empty(), "{:#?}", verdict.violations);
     ensure!(verdict.acknowledged > 0, "nothing was acknowledged: {verdict:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a01_kill_9_at_odd_moments_loses_nothing_on_postgresql() -> Result<()> {
+    let verdict = kills::course(Kept::Postgres, kills::COURSE_KILLS, 20_261_123).await?;
+    ensure!(verdict.violations.is_empty(), "{:#?}", verdict.violations);
+    ensure!(verdict.acknowledged > 0, "nothing was acknowledged: {verdict:?}");
+    Ok(())
+}
+
+/// The database goes away under a gateway that is sent events, by stop and by kill -9.
+#[tokio::test]
+async fn a11_a_database_that_restarts_costs_503s_and_no_restart_of_the_gateway() -> Result<()> {
+    const EVENTS: usize = 120;
+    let mut server = Postgres::start(&postgres::Setup::default()).await?;
+    let database = server.database().await?;
+    let receiver = Receiver::start().await?;
+    let setup = with_source()
+        .own_address()
+        .store_url(database.url())
+        .endpoint("all", &receiver.url("/"), "in_flight_max = 4")
+        .subscription("all", "");
+    let gateway = Gateway::start(&setup, BOUND).await?;
+    let process = gateway.process_id()?;
+    let sender = Sender::new(&[&gateway.url()], API_KEY, SECRET, 1.0)?;
+    let send = async {
+        for number in 0..EVENTS {
+            let room = format!("room-{}", number % 12);
+            sender.notify(event("room_started", &room, &format!("EV_{number}")));
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+        Ok(())
+    };
+    let away = async {
+        for (part, by_kill) in [(4, false), (2, true)] {
+            sender.wait_for(EVENTS / part, BOUND).await?;
+            if by_kill {
+                server.kill_9().await?
+            } else {
+                server.stop().await?
+            }
+            let late = format!("EV_away_{part}");
+            let reply = post(gateway.address(), &event("room_started", &late, &late)).await?;
+            ensure!((reply.status, reply.header("retry-after")) == (503, None), "{reply:?}");
+            server.restart().await?;
+        }
+        Ok(())
+    };
+    tokio::try_join!(send, away)?;
+    for report in sender.wait_for(EVENTS, 2 * BOUND).await? {
+        let last = report.attempts.last().map(|attempt| attempt.outcome.clone());
+        ensure!(last == Some(Ok(200)), "{report:?}");
+    }
+    ensure!(gateway.process_id()? == process, "it was another process in the end");
+    let ledger = Ledger::postgres(database.url()).await?;
+    // Claims that were lost with a connection end with their leases.
+    ledger.wait_ended("all", EVENTS, 4 * BOUND).await?;
+    let requests: Result<Vec<_>> = receiver.seen().iter().map(rig::request).collect();
+    let came: BTreeSet<_> = requests?.into_iter().map(|request| request.event).collect();
+    let missing = (0..EVENTS).filter(|number| !came.contains(&format!("EV_{number}"))).count();
+    ensure!(missing == 0, "{missing} of {EVENTS} were lost");
+    ensure!(ledger.findings().await?.is_empty(), "{:?}", ledger.findings().await?);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request};
 
 /// How long an answer may take. Only a failing story waits so long.
@@ -82,7 +83,10 @@ impl Http1 {
                 if reply.status != 100 {
                     return Ok(reply);
                 }
-                answer.clear();
+                // What follows an interim answer may have come with it.
+                let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+                answer.drain(..end.map_or(answer.len(), |end| end + 4));
+                continue;
             }
             let read = self.0.read(&mut piece).context("reading the answer")?;
             if read == 0 {
@@ -131,6 +135,16 @@ pub enum End<'a> {
     EmptyData,
     /// With this trailer.
     Trailer(&'a str, &'a str),
+    /// With these trailers.
+    Trailers(&'a [(Vec<u8>, Vec<u8>)]),
+}
+
+/// A POST as LiveKit sends it.
+pub fn h2_post(authorization: &str) -> Result<Request<()>> {
+    let request = Request::post("http://edge/webhook")
+        .header("content-type", "application/webhook+json")
+        .header("authorization", authorization);
+    Ok(request.body(())?)
 }
 
 /// One HTTP/2 request, a DATA frame a piece, on a connection of its own.
@@ -140,23 +154,29 @@ pub fn http2(
     pieces: &[&[u8]],
     end: End<'_>,
 ) -> Result<Reply> {
+    http2_request(edge, h2_post(authorization)?, pieces, end)
+}
+
+/// The same with any head.
+pub fn http2_request(
+    edge: SocketAddr,
+    request: Request<()>,
+    pieces: &[&[u8]],
+    end: End<'_>,
+) -> Result<Reply> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let exchange = exchange(edge, authorization, pieces, end);
+    let exchange = exchange(edge, request, pieces, end);
     runtime.block_on(async { tokio::time::timeout(ANSWER_MAX, exchange).await })?
 }
 
 async fn exchange(
     edge: SocketAddr,
-    authorization: &str,
+    request: Request<()>,
     pieces: &[&[u8]],
     end: End<'_>,
 ) -> Result<Reply> {
     let stream = tokio::net::TcpStream::connect(edge).await?;
     let (sender, connection) = h2::client::handshake(stream).await?;
-    let request = Request::post("http://edge/webhook")
-        .header("content-type", "application/webhook+json")
-        .header("authorization", authorization)
-        .body(())?;
     let talk = async {
         let mut sender = sender.ready().await?;
         let (answer, mut body) = sender.send_request(request, matches!(end, End::Headers))?;
@@ -167,7 +187,7 @@ async fn exchange(
         while let Some(piece) = data.data().await {
             text.extend_from_slice(&piece?);
         }
-        let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
             (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         let headers = head.headers.iter().map(header).collect();
@@ -198,11 +218,20 @@ async fn send(body: &mut h2::SendStream<Bytes>, pieces: &[&[u8]], end: End<'_>) 
         End::Headers | End::Data => {}
         End::EmptyData => body.send_data(Bytes::new(), true)?,
         End::Trailer(name, value) => {
-            let mut trailers = HeaderMap::new();
-            trailers
-                .insert(hyper::header::HeaderName::from_bytes(name.as_bytes())?, value.parse()?);
-            body.send_trailers(trailers)?;
+            body.send_trailers(headers([(name.as_bytes(), value.as_bytes())])?)?;
+        }
+        End::Trailers(lines) => {
+            body.send_trailers(headers(lines.iter().map(|(name, value)| (&**name, &**value)))?)?;
         }
     }
     Ok(())
+}
+
+/// A list as hyper wants it.
+pub fn headers<'a>(lines: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    for (name, value) in lines {
+        map.append(HeaderName::from_bytes(name)?, HeaderValue::from_bytes(value)?);
+    }
+    Ok(map)
 }

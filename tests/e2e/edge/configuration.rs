@@ -24,12 +24,12 @@ fn check_refused(setup: &Setup, words: &[&str]) -> Result<()> {
 
 #[test]
 fn every_problem_of_a_configuration_is_named_at_once() -> Result<()> {
-    let json = r#"{"mode": "shadow", "leeway_s": 301, "evnts": {},
+    let json = r#"{"mode": "observe", "leeway_s": 301, "evnts": {},
         "events": {"include": [], "on_filtered": "drop"}}"#;
     check_refused(
         &Setup::with_keys(KEYS).filter(&json.replace('\n', " ")),
         &[
-            "mode: must be \"enforce\"",
+            "mode: must be \"enforce\" or \"shadow\"",
             "leeway_s: must be a whole number, 0 to 300",
             "evnts: is not a known field",
             "events.include: must be a list of 1 to 64 non-empty strings",
@@ -73,7 +73,7 @@ fn a_missing_stop_iteration_flag_is_found_and_named() -> Result<()> {
     let reply = http1(edge.envoy.listener(), &post(&token(&body), &body, ""))?;
     ensure!(reply.status == 503 && reply.code() == "unavailable", "{reply:?}");
     ensure!(edge.envoy.log().contains(flag), "{}", edge.envoy.log());
-    ensure!(edge.envoy.counter("rejected.not_held")? == 1);
+    edge.expect("rejected.not_held", 1)?;
     edge.assert_untouched()
 }
 

@@ -83,6 +83,6 @@ fn a_forged_body_is_refused_however_it_ends() -> Result<()> {
         ensure!(reply.status == 401 && reply.code() == "body_mismatch", "{index}: {reply:?}");
     }
     edge.assert_untouched()?;
-    ensure!(edge.envoy.counter("rejected.sha_mismatch")? == 12);
+    edge.expect("rejected.sha_mismatch", 12)?;
     Ok(())
 }

@@ -34,8 +34,8 @@ fn a_signed_event_reaches_the_host_byte_for_byte_with_the_verdict() -> Result<()
         ensure!(received.only(name).as_deref() == Some(value), "{name}: {received:?}");
     }
     ensure!(received.header("x-livekit-anything").is_empty());
-    ensure!(edge.envoy.counter("accepted")? == 1);
-    ensure!(edge.envoy.counter("requests")? == 1);
+    edge.expect("accepted", 1)?;
+    edge.expect("requests", 1)?;
     Ok(())
 }
 
@@ -86,7 +86,7 @@ fn a_filtered_event_is_answered_here_and_never_reaches_the_host() -> Result<()> 
         ensure!(reply.header("x-livekit-webhook-result") == Some("filtered"));
     }
     edge.assert_untouched()?;
-    ensure!(edge.envoy.counter("filtered")? == 2);
+    edge.expect("filtered", 2)?;
     // Only what is signed is answered as filtered: the lists tell a stranger nothing.
     let body = event("track_published");
     let reply = http1(edge.envoy.listener(), &post(&token(b""), &body, ""))?;
@@ -123,6 +123,6 @@ fn what_is_authentic_and_unusable_goes_to_the_host() -> Result<()> {
         ensure!(received.only("x-livekit-verified").as_deref() == Some("1"));
         ensure!(received.header("x-livekit-event").is_empty());
     }
-    ensure!(edge.envoy.counter("unusable")? == 4);
+    edge.expect("unusable", 4)?;
     Ok(())
 }

@@ -50,9 +50,9 @@ fn tokens_that_are_not_livekits_are_refused_with_a_stable_code() -> Result<()> {
     edge.assert_untouched()?;
     // The filter is alive: nothing above has ended it.
     ensure!(send(&good, "")?.status == 200);
-    ensure!(edge.envoy.counter("rejected.iss")? == 1);
-    ensure!(edge.envoy.counter("rejected.exp")? == 1);
-    ensure!(edge.envoy.counter("rejected.multiple_tokens")? == 1);
+    edge.expect("rejected.iss", 1)?;
+    edge.expect("rejected.exp", 1)?;
+    edge.expect("rejected.multiple_tokens", 1)?;
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn requests_of_a_wrong_form_are_refused() -> Result<()> {
         check(&http2(at, &signed, &[first, rest], end)?, 413, "body_too_large")?;
     }
     edge.assert_untouched()?;
-    ensure!(edge.envoy.counter("rejected.body_too_large")? == 5);
+    edge.expect("rejected.body_too_large", 5)?;
     // The limit itself is allowed.
     let fits = large.get(..1_024).unwrap_or_default();
     ensure!(http1(at, &post(&token(fits), fits, ""))?.status == 200);

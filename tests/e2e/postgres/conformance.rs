@@ -1,9 +1,10 @@
 //! The rules that every store keeps, on PostgreSQL.
 
+use super::{OPTIONS, address};
 use anyhow::Result;
 use livekit_webhook::store::Store;
-use livekit_webhook::store::conformance::{self, WINDOW_MS};
-use livekit_webhook::store::postgres::{Options, PostgresStore};
+use livekit_webhook::store::conformance;
+use livekit_webhook::store::postgres::PostgresStore;
 use livekit_webhook_tests::postgres::Postgres;
 use std::sync::Arc;
 
@@ -20,7 +21,6 @@ const EMPTY: &str = "DO $$ DECLARE name TEXT; BEGIN \
 #[tokio::test]
 async fn postgres_conforms() -> Result<()> {
     let server = Postgres::shared().await?;
-    let options = Options { dedupe_window_ms: WINDOW_MS, connections_max: 4 };
     // At most two at once. Emptied between two cases: to make and drop hundreds of tables costs the
     // server more than the cases.
     let databases = [server.database().await?, server.database().await?];
@@ -29,7 +29,8 @@ async fn postgres_conforms() -> Result<()> {
         let mut open = async || {
             let database = next.next().unwrap();
             database.client().await.unwrap().batch(EMPTY).await.unwrap();
-            let store = PostgresStore::open(database.url(), &options).await.unwrap();
+            let address = address(database.url()).unwrap();
+            let store = PostgresStore::open(&address, &OPTIONS).await.unwrap();
             Arc::new(store) as Arc<dyn Store>
         };
         case.run(&mut open).await;

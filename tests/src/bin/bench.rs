@@ -1,11 +1,16 @@
-//! `make bench`: the table, or, as a process of its own, the floor it is measured against.
+//! `make bench`: the table; only the edge, with other builds of the filter beside ours; or, as a
+//! process of its own, the floor that the whole way is measured against.
 
-use livekit_webhook_tests::bench::{self, flow};
+use livekit_webhook_tests::bench::{self, edge, flow};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench [SECTION...]\n\nSECTION is one of verify, plugin, flow, hang, backlog, memory; all without.\n";
+const USAGE: &str = "usage: bench [SECTION...]
+       bench edge-alone [FILTER.wasm...]
+
+SECTION is one of verify, plugin, edge, flow, hang, backlog, memory; all without.
+";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -15,6 +20,9 @@ fn main() -> ExitCode {
         runtime.block_on(async {
             let out = &mut std::io::stdout();
             match *arguments {
+                [edge::EDGE_ALONE, ref filters @ ..] => {
+                    bench::run_edge(filters, out).map(|()| true)
+                }
                 [flow::FLOOR, sink, endpoints, file] => {
                     let (sink, endpoints) = (sink.parse()?, endpoints.parse()?);
                     flow::floor::run(sink, endpoints, Path::new(file), out).await.map(|()| true)

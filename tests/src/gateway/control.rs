@@ -108,6 +108,20 @@ impl Gateway {
         Ok(())
     }
 
+    /// Waits until none of its attempts is under way.
+    ///
+    /// # Errors
+    /// When one is after `bound`.
+    pub async fn wait_idle(&self, bound: Duration) -> Result<()> {
+        let idle = async {
+            while self.metric("attempts_in_flight").await? > 0.0 {
+                tokio::time::sleep(super::POLL).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(bound, idle).await.context("attempts are under way")?
+    }
+
     /// From now on its clock is so many seconds away from the machine's. Only with
     /// [`Setup::movable_clock`].
     ///

@@ -21,7 +21,9 @@ pid=$(head -n 1 "$file" 2>/dev/null)
 segment=$(sed -n '7s/.* //p' "$file" 2>/dev/null)
 if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; then
     kill -CONT "$pid"; kill -QUIT "$pid"; tries=0
-    while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); sleep 0.1; done
+    while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 100 ]; do
+        tries=$((tries + 1)); sleep 0.1
+    done
 fi
 if [ -n "$segment" ]; then ipcrm -m "$segment" 2>/dev/null; fi
 rm -rf "$1"

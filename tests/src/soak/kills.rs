@@ -47,15 +47,16 @@ pub enum Death {
 // === impl Death ===
 
 impl Death {
-    /// Any of them.
-    pub fn roll(dice: &mut Dice) -> Self {
+    /// Any of them; the named boundaries are SQLite's.
+    pub fn roll(kept: Kept, dice: &mut Dice) -> Self {
         let mut millis = |max| Duration::from_millis(dice.under(max) as u64);
         let moments = [
             Self::Moment(millis(LIFE_MS_MAX)),
             Self::Starting(millis(60)),
             Self::Stopping(millis(30)),
         ];
-        match dice.under(8) {
+        let kinds = if kept == Kept::Sqlite { 8 } else { 5 };
+        match dice.under(kinds) {
             0..=2 => moments[0].clone(),
             3 => moments[1].clone(),
             4 => moments[2].clone(),
@@ -132,7 +133,7 @@ pub async fn course(kept: Kept, kills: usize, seed: u64) -> Result<Verdict> {
     events(&mut rig, None, &mut dice).await;
     rig.kill().await?;
     for _ in 1..kills {
-        let death = Death::roll(&mut dice);
+        let death = Death::roll(kept, &mut dice);
         live(&mut rig, &death, &mut dice).await?;
     }
     rig.come_back(None).await?;

@@ -10,6 +10,7 @@ use crate::exchange::{API_KEY, BOUND, SECRET, event};
 use crate::gateway::{Gateway, Setup};
 use crate::ledger::Ledger;
 use crate::livekit::{Fate, Report, Sender};
+use crate::postgres::{Database, Postgres};
 use crate::receiver::{Answer, Receiver, Seen};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -25,6 +26,9 @@ const KINDS: [&str; 4] = ["room_started", "participant_joined", "track_published
 const FACTOR: f64 = 0.2;
 /// Refusals that a receiver has in store; a course has fewer requests.
 const MOODS: usize = 4_000;
+/// By how much the clock is moved after a death on PostgreSQL, in seconds: longer than any lease,
+/// and so little that a token outlives two deaths.
+const LEASES_S: i64 = 130;
 /// How long everything may take to come to rest. Only a broken gateway takes so long.
 const REST: Duration = Duration::from_secs(120);
 /// Enough steps that nobody refuses one delivery to its end.
@@ -35,6 +39,8 @@ const PATIENT: &str = r#"retry = ["0s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"
 pub enum Kept {
     /// In a file.
     Sqlite,
+    /// In a database of the one server of this program.
+    Postgres,
 }
 
 /// The gateway and all who witness what it does.
@@ -44,6 +50,7 @@ pub struct Rig {
     setup: Setup,
     sender: Sender,
     endpoints: Vec<(&'static str, Receiver)>,
+    database: Option<Database>,
     is_ordered: bool,
     sent: Vec<String>,
     kills: usize,
@@ -53,12 +60,13 @@ pub struct Rig {
 
 impl Kept {
     /// Every one.
-    pub const ALL: [Self; 1] = [Self::Sqlite];
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
 
     /// For people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
         }
     }
 }
@@ -87,14 +95,20 @@ impl Rig {
             .endpoint("moody", &moody.url("/"), &lines)
             .subscription("well", "")
             .subscription("moody", "");
-        let setup = match kept {
-            Kept::Sqlite => setup,
+        let database = match kept {
+            Kept::Sqlite => None,
+            Kept::Postgres => Some(Postgres::shared().await?.database().await?),
+        };
+        let setup = match &database {
+            None => setup,
+            Some(database) => setup.movable_clock().store_url(database.url()),
         };
         let gateway = Gateway::start(&setup, BOUND).await?;
         let sender = Sender::new(&[&gateway.url()], API_KEY, SECRET, FACTOR)?;
         let endpoints = vec![("well", well), ("moody", moody)];
         let is_ordered = more.contains("ordered");
-        Ok(Self { gateway, setup, sender, endpoints, is_ordered, sent: Vec::new(), kills: 0 })
+        let (sent, kills) = (Vec::new(), 0);
+        Ok(Self { gateway, setup, sender, endpoints, database, is_ordered, sent, kills })
     }
 
     /// LiveKit has another event.
@@ -150,7 +164,21 @@ impl Rig {
             Some(point) => setup.variable("LIVEKIT_WEBHOOK_CRASH_AT", point),
             None => setup,
         })?;
+        if self.database.is_some() {
+            // The dead host's claims are rows, and end with their leases.
+            let moved_s = LEASES_S * i64::try_from(self.kills)?;
+            self.gateway.set_clock(moved_s)?;
+            self.sender.set_clock(moved_s);
+        }
         self.gateway.come_back(BOUND).await
+    }
+
+    /// What the store says.
+    async fn ledger(&self) -> Result<Ledger> {
+        match &self.database {
+            None => self.gateway.ledger(),
+            Some(database) => Ledger::postgres(database.url()).await,
+        }
     }
 
     /// Waits until LiveKit has no event any more and the gateway owes none, and hears all
@@ -160,7 +188,7 @@ impl Rig {
     /// When it does not come to rest; that may be a broken promise, too.
     pub async fn verdict(&self) -> Result<Verdict> {
         let reports = self.sender.wait_for(self.sent.len(), REST).await?;
-        let ledger = self.gateway.ledger()?;
+        let ledger = self.ledger().await?;
         ledger.wait_drained(REST).await?;
         let mut evidence = Evidence {
             sent: self.sent.clone(),

@@ -10,7 +10,7 @@ fn check(refusal: &Refusal, status: u32, code: &str, header: Option<(&'static st
     assert_eq!(body["status"], status);
     assert_eq!(answer.details, format!("livekit_webhook{{{}}}", refusal.code()));
     if let Some((name, value)) = header {
-        assert!(answer.headers.contains(&(name, value.to_owned())), "{:?}", answer.headers);
+        assert!(answer.headers.contains(&(name.into(), value.to_owned())), "{:?}", answer.headers);
     }
 }
 
@@ -25,6 +25,11 @@ fn each_refusal_has_its_status_code_and_header() {
     check(&Refusal::NoKeys, 503, "no_keys", Some(("retry-after", "1")));
     check(&Refusal::Unreadable, 503, "unavailable", Some(("retry-after", "1")));
     check(&Refusal::NotHeld, 503, "unavailable", Some(("retry-after", "1")));
+    check(&Refusal::NotCalled, 503, "unavailable", Some(("retry-after", "1")));
+    check(&Refusal::InFlight, 503, "in_flight", Some(("retry-after", "1")));
+    check(&Refusal::Path, 400, "path", None);
+    let limited = Refusal::RateLimited { wait_s: 3 };
+    check(&limited, 429, "rate_limited", Some(("retry-after", "3")));
 }
 
 #[test]
@@ -72,6 +77,10 @@ fn every_code_has_a_counter() {
         Refusal::NoKeys,
         Refusal::Unreadable,
         Refusal::NotHeld,
+        Refusal::NotCalled,
+        Refusal::Path,
+        Refusal::RateLimited { wait_s: 1 },
+        Refusal::InFlight,
     ] {
         assert!(CODES.contains(&refusal.code()), "{refusal:?}");
     }

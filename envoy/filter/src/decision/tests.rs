@@ -1,28 +1,77 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::keys::KeyRing;
 use livekit_webhook_wire::sign;
-use livekit_webhook_wire::verify::Rules;
+use livekit_webhook_wire::verify::{self, Verifier};
 use proptest::arbitrary::any;
 use proptest::prelude::{Just, Strategy, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
+use crate::dedupe::Ring;
+use crate::policy::{Events, Route};
+use crate::rate::Rate;
+
+mod verified;
 
 const NOW_S: i64 = 1_795_435_200;
+const NOW_MS: u64 = 1_795_435_200_000;
 const BODY: &[u8] = br#"{"event":"room_started","id":"EV_1"}"#;
+
+/// What the workers share, without a proxy.
+#[derive(Default)]
+struct Memory(RefCell<BTreeMap<String, (Vec<u8>, u32)>>);
+
+impl SharedData for Memory {
+    fn shared(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.0.borrow().get(key).cloned()
+    }
+
+    fn share(&self, key: &str, value: &[u8], cas: u32) -> bool {
+        let mut values = self.0.borrow_mut();
+        let old = values.get(key).map(|(_, number)| *number);
+        let fits = cas == 0 || old.is_none_or(|number| number == cas);
+        if fits {
+            values.insert(key.to_owned(), (value.to_vec(), old.unwrap_or(0) + 1));
+        }
+        fits
+    }
+}
+
+fn rules(include: &str, exclude: &[&str], on_filtered: OnFiltered) -> Rules {
+    let glob = |text: &&str| Glob::parse(text).unwrap();
+    let exclude = exclude.iter().map(glob).collect();
+    Rules {
+        shadow: false,
+        keys: Vec::new(),
+        events: Events { include: vec![glob(&include)], exclude, on_filtered },
+    }
+}
 
 fn policy(include: &str, exclude: &[&str], on_filtered: OnFiltered) -> Policy {
     let mut keys = KeyRing::new();
     keys.insert("APIkey", b"secret").unwrap();
-    let glob = |text: &&str| Glob::parse(text).unwrap();
     Policy {
-        verifier: Verifier::new(keys, Rules::default()),
+        verifier: Verifier::new(keys, verify::Rules::default()),
         body_bytes_max: 100,
         hold_headers: true,
-        events: Events {
-            include: vec![glob(&include)],
-            exclude: exclude.iter().map(glob).collect(),
-            on_filtered,
-        },
+        dedupe: Ring { mode: Mode::Off, slots: 64, window_ms: 900_000, pending_ms: 12_000 },
+        rate: None,
+        default: Rc::new(rules(include, exclude, on_filtered)),
+        routes: Vec::new(),
     }
+}
+
+fn shielded(mode: Mode) -> Policy {
+    let mut policy = every();
+    policy.dedupe.mode = mode;
+    policy
+}
+
+fn shadowed(mut policy: Policy) -> Policy {
+    Rc::make_mut(&mut policy.default).shadow = true;
+    policy
 }
 
 fn every() -> Policy {
@@ -34,41 +83,42 @@ fn token(body: &[u8]) -> String {
 }
 
 fn head(token: &str) -> Head<'_> {
-    Head { method: b"POST", authorization: vec![token.as_bytes()], ..Head::default() }
+    let authorization = vec![token.as_bytes()];
+    Head { method: b"POST", path: b"/webhook", authorization, ..Head::default() }
 }
 
 /// A decision that has taken the head of a signed `body`.
 fn reading(policy: &Policy, body: &[u8]) -> Decision {
     let mut decision = Decision::default();
-    assert_eq!(decision.head(policy, &head(&token(body)), NOW_S), Action::Hold);
+    assert_eq!(decision.head(policy, &head(&token(body)), NOW_MS), Action::Hold);
     decision
 }
 
 #[track_caller]
 fn check_refused(head: &Head<'_>, status: u32, code: &str) {
     let mut decision = Decision::default();
-    let Action::Refuse(refusal) = decision.head(&every(), head, NOW_S) else {
+    let Action::Refuse(refusal) = decision.head(&every(), head, NOW_MS) else {
         panic!("not refused");
     };
     assert_eq!((refusal.status(), refusal.code()), (status, code));
     // What was refused stays refused.
     assert_eq!(decision.part(&every(), 1), Action::Hold);
-    assert_eq!(decision.end(&every(), BODY), Action::Hold);
-    assert_eq!(decision.give_up(Refusal::NotHeld), Action::Hold);
+    assert_eq!(decision.end(&every(), BODY, NOW_MS, &Memory::default()), Action::Hold);
+    assert_eq!(decision.give_up(&every(), Refusal::NotHeld), Action::Hold);
 }
 
 #[test]
 fn a_signed_body_is_forwarded_once_with_its_facts() {
     let mut decision = reading(&every(), BODY);
     assert_eq!(decision.part(&every(), 7), Action::Hold);
-    let Action::Forward(facts) = decision.end(&every(), BODY) else {
+    let Action::Forward(facts) = decision.end(&every(), BODY, NOW_MS, &Memory::default()) else {
         panic!("not forwarded");
     };
     assert_eq!(facts.api_key, "APIkey");
     assert_eq!(facts.envelope.unwrap().event, "room_started");
     assert!(!facts.filtered);
     assert_eq!(decision.part(&every(), 9), Action::Continue);
-    assert_eq!(decision.end(&every(), b"more"), Action::Continue);
+    assert_eq!(decision.end(&every(), b"more", NOW_MS, &Memory::default()), Action::Continue);
 }
 
 #[test]
@@ -96,23 +146,31 @@ fn a_body_is_counted_whatever_its_length_header_says() {
     assert_eq!(decision.part(&policy, 101), Action::Refuse(Refusal::BodyTooLarge));
     let large = [b' '; 101];
     let mut decision = reading(&policy, &large);
-    assert_eq!(decision.end(&policy, &large), Action::Refuse(Refusal::BodyTooLarge));
+    assert_eq!(
+        decision.end(&policy, &large, NOW_MS, &Memory::default()),
+        Action::Refuse(Refusal::BodyTooLarge)
+    );
 }
 
 #[test]
 fn another_body_is_refused_and_an_empty_one_must_be_signed_as_such() {
     let policy = every();
     for body in [&b""[..], b"{}", &BODY[1..]] {
-        let action = reading(&policy, BODY).end(&policy, body);
+        let action = reading(&policy, BODY).end(&policy, body, NOW_MS, &Memory::default());
         assert_eq!(action, Action::Refuse(Refusal::Token(Rejection::ShaMismatch)));
     }
-    assert!(matches!(reading(&policy, b"").end(&policy, b""), Action::Forward(_)));
+    assert!(matches!(
+        reading(&policy, b"").end(&policy, b"", NOW_MS, &Memory::default()),
+        Action::Forward(_)
+    ));
 }
 
 #[test]
 fn an_authentic_body_that_cannot_be_read_is_forwarded() {
     let policy = policy("room_*", &["*"], OnFiltered::Ack);
-    let Action::Forward(facts) = reading(&policy, b"not json").end(&policy, b"not json") else {
+    let Action::Forward(facts) =
+        reading(&policy, b"not json").end(&policy, b"not json", NOW_MS, &Memory::default())
+    else {
         panic!("not forwarded");
     };
     assert_eq!((facts.envelope, facts.filtered), (None, false));
@@ -120,7 +178,8 @@ fn an_authentic_body_that_cannot_be_read_is_forwarded() {
 
 #[test]
 fn the_lists_decide_what_is_answered_here() {
-    let run = |policy: Policy| reading(&policy, BODY).end(&policy, BODY);
+    let run =
+        |policy: Policy| reading(&policy, BODY).end(&policy, BODY, NOW_MS, &Memory::default());
     assert!(matches!(run(policy("room_*", &[], OnFiltered::Ack)), Action::Forward(_)));
     assert!(matches!(run(policy("room_*", &["*_started"], OnFiltered::Ack)), Action::Ack(_)));
     assert!(matches!(run(policy("track_*", &[], OnFiltered::Ack)), Action::Ack(_)));
@@ -132,8 +191,9 @@ fn the_lists_decide_what_is_answered_here() {
 
 #[test]
 fn without_keys_the_answer_is_temporary() {
-    let policy = Policy { verifier: Verifier::new(KeyRing::new(), Rules::default()), ..every() };
-    let action = Decision::default().head(&policy, &head(&token(BODY)), NOW_S);
+    let policy =
+        Policy { verifier: Verifier::new(KeyRing::new(), verify::Rules::default()), ..every() };
+    let action = Decision::default().head(&policy, &head(&token(BODY)), NOW_MS);
     assert_eq!(action, Action::Refuse(Refusal::NoKeys));
     assert_eq!(Refusal::NoKeys.status(), 503);
 }
@@ -142,16 +202,16 @@ fn without_keys_the_answer_is_temporary() {
 fn a_head_that_is_not_held_goes_on_and_its_body_waits() {
     let policy = Policy { hold_headers: false, ..every() };
     let mut decision = Decision::default();
-    assert_eq!(decision.head(&policy, &head(&token(BODY)), NOW_S), Action::Continue);
+    assert_eq!(decision.head(&policy, &head(&token(BODY)), NOW_MS), Action::Continue);
     assert!(decision.is_reading());
     assert_eq!(decision.part(&policy, 5), Action::Hold);
     let refused = Action::Refuse(Refusal::Token(Rejection::ShaMismatch));
-    assert_eq!(decision.end(&policy, b"{}"), refused);
+    assert_eq!(decision.end(&policy, b"{}", NOW_MS, &Memory::default()), refused);
 }
 
 #[test]
 fn nothing_passes_before_a_head() {
-    assert_eq!(Decision::default().end(&every(), b""), Action::Hold);
+    assert_eq!(Decision::default().end(&every(), b"", NOW_MS, &Memory::default()), Action::Hold);
     assert_eq!(Decision::default().part(&every(), 1), Action::Hold);
 }
 
@@ -185,19 +245,19 @@ proptest! {
             // A head comes first and once, as with any proxy.
             let action = match call {
                 Call::Head(good) if matches!(decision.state, State::New) => {
-                    decision.head(&policy, &head(if good { &token } else { "a.b.c" }), NOW_S)
+                    decision.head(&policy, &head(if good { &token } else { "a.b.c" }), NOW_MS)
                 }
                 Call::Head(_) => continue,
                 Call::Part(bytes) => decision.part(&policy, bytes),
                 Call::End(ref body) => {
-                    let action = decision.end(&policy, body);
+                    let action = decision.end(&policy, body, NOW_MS, &Memory::default());
                     if matches!(action, Action::Forward(_)) {
                         prop_assert_eq!(&**body, BODY);
                         forwarded += 1;
                     }
                     action
                 }
-                Call::GiveUp => decision.give_up(Refusal::NotHeld),
+                Call::GiveUp => decision.give_up(&every(), Refusal::NotHeld),
             };
             answered += usize::from(matches!(action, Action::Refuse(_) | Action::Ack(_)));
             prop_assert!(forwarded + answered <= 1);
@@ -211,16 +271,19 @@ proptest! {
         authorization in any::<Vec<Vec<u8>>>(),
         encoded in prop::bool::weighted(0.1),
         length in any::<Option<Vec<u8>>>(),
-        now_s in any::<i64>(),
+        path in any::<Vec<u8>>(),
+        now_ms in any::<u64>(),
     ) {
         let head = Head {
             method: if post { b"POST" } else { b"\xff" },
+            authority: b"\xff",
+            path: &path,
             authorization: authorization.iter().map(Vec::as_slice).collect(),
             content_encoding: if encoded { vec![b"\xff"] } else { vec![] },
             content_length: length.as_deref(),
         };
         let mut decision = Decision::default();
-        let action = decision.head(&every(), &head, now_s);
+        let action = decision.head(&every(), &head, now_ms);
         prop_assert!(matches!(action, Action::Refuse(_)));
     }
 }

@@ -10,7 +10,20 @@ fn facts(event: &str, room: Option<&str>) -> Facts {
         room_name: room.map(str::to_owned),
         ..Envelope::default()
     };
-    Facts { api_key: "APIkey".to_owned(), envelope: Some(envelope), filtered: false }
+    Facts { api_key: "APIkey".to_owned(), envelope: Some(envelope), ..Facts::default() }
+}
+
+fn verdict(prefix: &str, facts: &Facts) -> Vec<(String, String)> {
+    let names = Names::new(prefix);
+    let lines = names.verdict(facts).lines;
+    lines.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+}
+
+/// The list, when it holds together to its end.
+fn parse_pairs(list: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let mut pairs = Pairs::of(list)?;
+    let lines = pairs.by_ref().collect();
+    (pairs.left() == 0).then_some(lines)
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -29,11 +42,35 @@ fn the_verdict_names_what_is_known() {
             pair("x-livekit-room", "prod-7"),
         ]
     );
-    let unusable = Facts { envelope: None, filtered: true, ..facts("", None) };
+    let marked = Facts {
+        envelope: None,
+        filtered: true,
+        token_age_s: Some(-3),
+        repeat: Repeat::InFlight,
+        excused: Some(Refusal::RateLimited { wait_s: 1 }),
+        ..facts("", None)
+    };
     assert_eq!(
-        verdict("x-", &unusable),
-        [pair("x-verified", "1"), pair("x-key", "APIkey"), pair("x-filtered", "1")]
+        verdict("x-", &marked),
+        [
+            pair("x-verified", "1"),
+            pair("x-key", "APIkey"),
+            pair("x-age-s", "-3"),
+            pair("x-filtered", "1"),
+            pair("x-duplicate", "in_flight"),
+            pair("x-shadow", "rate_limited"),
+        ]
     );
+    let delivered = Facts { repeat: Repeat::Delivered, ..facts("e", None) };
+    assert!(verdict("x-", &delivered).contains(&pair("x-duplicate", "delivered")));
+}
+
+#[test]
+fn what_shadow_mode_lets_on_is_marked_and_never_called_verified() {
+    let names = Names::new("x-");
+    let lines = names.excused(&Refusal::Method).lines;
+    assert_eq!(lines, [("x-shadow", "method".into())]);
+    assert!(names.claims(b"x-verified") && !names.claims(b"host"));
 }
 
 #[test]

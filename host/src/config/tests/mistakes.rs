@@ -54,8 +54,8 @@ fn names_types_and_ranges() {
     );
     let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription";
     check("\n[[source]]", "\nservers = 1\n[[source]]", &[unknown]);
-    let url = "store.url: expected sqlite: and a path, such as sqlite:livekit-webhook.db";
-    check("\n[[source]]", "\n[store]\nurl = \"postgres://h\"\n[[source]]", &[url]);
+    let url = "store.url: expected sqlite: and a file, such as sqlite:livekit-webhook.db, or postgres://USER@HOST/DATABASE";
+    check("\n[[source]]", "\n[store]\nurl = \"mysql://h\"\n[[source]]", &[url]);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn what_is_not_toml_says_where() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_sections() {
-    let text = "admn = 1\n[ingest]\nconnections_max = 0\n[deliver]\ngrace_ms = \"25s\"\n"
+    let text = "admn = 1\n[ingest]\nconnections_max = 0\n[deliver]\ngrace_ms = \"25s\"\nproxy = \"http://egress:1\"\n"
         .to_owned()
         + &BASE.replace("\"hush\"", "\"\"").replace("https://", "ftp://");
     assert_eq!(
@@ -314,6 +314,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_sections() {
         [
             "ingest.connections_max = 0: must be 1 to 100000",
             "deliver.grace_ms: expected a whole number, found a string",
+            "deliver.proxy: must be `http://ADDRESS:PORT`, an address and not a name",
             "source[0].keys[0].secret: the secret is empty",
             "endpoint[0].url: expected a URL that begins with https://",
             "admn: is not known, did you mean `admin`?",

@@ -118,3 +118,6 @@ fn name(text: &str) -> Result<HeaderName, Failure> {
 fn unusable(what: &str) -> Failure {
     Failure::new(ErrorClass::AddressRefused, format!("{what} cannot be sent"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,13 @@
 use super::connect::{Conn, execute, query};
 use super::endpoint::{HEALTH, health};
 use super::fault::Fault;
+use super::plan::fence_column;
 use super::rows::{DELIVERY, DELIVERY_COLUMNS, bytes, delivery, id};
 use super::types::{Id, big, encode, time};
 use super::waiting::{self, Waits};
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::requests::{self, Request};
-use crate::store::{Claim, Due, DueDelivery, Fence, Quota};
+use crate::store::{Claim, Claimed, Due, DueDelivery, Fence, Quota};
 use deadpool_postgres::Transaction;
 use livekit_webhook_core::health::{Gate, Health};
 use livekit_webhook_core::rate::RateState;
@@ -327,13 +328,18 @@ async fn take(
     Ok(claims)
 }
 
-/// Gives claims of deliveries back unused. A stale one is ignored.
-pub async fn release(
-    tx: &Transaction<'_>,
-    deliveries: &[(Id, i64)],
-    events: &[(Id, i64)],
-) -> Result<(), Fault> {
-    for (sql, claimed) in [
+/// Gives claims back unused. A stale one is ignored.
+pub async fn release(tx: &Transaction<'_>, claimed: &[Claimed]) -> Result<(), Fault> {
+    let (mut deliveries, mut events) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    for claim in claimed {
+        let (columns, id, fence) = match claim {
+            Claimed::Delivery(id, fence) => (&mut deliveries, id.to_bytes(), *fence),
+            Claimed::Event(id, fence) => (&mut events, id.to_bytes(), *fence),
+        };
+        columns.0.push(Id(id));
+        columns.1.push(fence_column(fence));
+    }
+    for (sql, (ids, fences)) in [
         (
             "DELETE FROM claims c USING unnest($1::UUID[], $2::BIGINT[]) AS r(id, fence) \
              WHERE c.delivery = r.id AND c.fence = r.fence",
@@ -346,7 +352,6 @@ pub async fn release(
             events,
         ),
     ] {
-        let (ids, fences): (Vec<Id>, Vec<i64>) = claimed.iter().copied().unzip();
         if !ids.is_empty() {
             execute(tx, sql, &[&ids, &fences]).await?;
         }

@@ -6,10 +6,10 @@ use deadpool_postgres::{
     GenericClient, Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
     Transaction,
 };
-use std::path::PathBuf;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Row};
 
@@ -29,7 +29,9 @@ const UNCONFIRMED_MAX: Duration = Duration::from_secs(30);
 /// set otherwise; who wants more (`remote_apply`) keeps it. A limit that the server enforces stands
 /// behind each of ours. A plan may not depend on bound values or on what the statistics happen to
 /// say: every statement here goes through an index in the order it wants, and a plan that sorts a
-/// backlog instead would be a claim that costs as much as what waits.
+/// backlog instead would be a claim that costs as much as what waits. (For the same reason "is
+/// there none" is written as a subquery that finds one, which is never turned into a join, and a
+/// condition that must not choose a partial index has `+ 0`.)
 const SESSION: &str = "\
     SELECT set_config('search_path', 'livekit_webhook', false), \
         set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
@@ -43,13 +45,13 @@ const SESSION: &str = "\
         set_config('enable_bitmapscan', 'off', false), \
         set_config('enable_mergejoin', 'off', false), set_config('jit', 'off', false)";
 
-/// A server's address with what it takes to get in. `Debug` does not print the password.
-#[derive(Clone, Debug)]
+/// A server's address with what it takes to get in. Neither `Debug` nor `Display` print the
+/// password.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// As the driver takes it.
-    pub config: Config,
-    /// Whose certificates are believed.
-    pub tls: tls::Trust,
+    config: Config,
+    tls: tls::Trust,
+    shown: String,
 }
 
 /// Why a URL is none of PostgreSQL's.
@@ -81,17 +83,19 @@ pub struct Conn {
 // === impl Address ===
 
 impl Address {
-    /// `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?OPTION=VALUE`, as libpq reads it.
+    /// `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?OPTION=VALUE`, as libpq reads it;
+    /// files are relative to `folder`.
     ///
     /// # Errors
     /// [`UrlError`], which never shows the password.
-    pub fn parse(url: &str) -> Result<Self, UrlError> {
+    pub fn parse(url: &str, folder: &Path) -> Result<Self, UrlError> {
+        let shown = without_password(url);
         let (rest, options) = url.split_once('?').unwrap_or((url, ""));
         let (mut mode, mut authority, mut others) = (None, None, Vec::new());
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value),
-                Some(("sslrootcert", value)) => authority = Some(PathBuf::from(decoded(value))),
+                Some(("sslrootcert", value)) => authority = Some(folder.join(decoded(value))),
                 _ => others.push(option),
             }
         }
@@ -121,22 +125,53 @@ impl Address {
         }
         config.keepalives_idle(KEEPALIVE_IDLE);
         config.tcp_user_timeout(UNCONFIRMED_MAX);
-        Ok(Self { config, tls: tls::Trust { is_verified, authority } })
+        Ok(Self { config, tls: tls::Trust { is_verified, authority }, shown })
     }
 
-    /// Where it is, for people: without user and password.
-    pub fn place(&self) -> String {
-        let ports = self.config.get_ports();
-        let place = |(index, host): (usize, &Host)| {
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
-                Host::Unix(folder) => format!("{}:{port}", folder.display()),
-            }
-        };
-        let hosts: Vec<String> = self.config.get_hosts().iter().enumerate().map(place).collect();
-        format!("postgres://{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
+    /// With this password in place of one in the URL.
+    #[must_use]
+    pub fn with_password(mut self, password: &[u8]) -> Self {
+        self.config.password(password);
+        self
     }
+
+    /// As the driver takes it.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whose certificates are believed.
+    pub(super) fn tls(&self) -> &tls::Trust {
+        &self.tls
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// The URL with its password hidden, wherever it stands.
+fn without_password(url: &str) -> String {
+    let (rest, options) = url.split_once('?').unwrap_or((url, ""));
+    let (scheme, rest) = rest.split_once("://").unwrap_or(("", rest));
+    // A password may hold any character that its writer forgot to escape.
+    let rest = match rest.rsplit_once('@') {
+        Some((who, place)) => match who.split_once(':') {
+            Some((user, _)) => format!("{user}:[redacted]@{place}"),
+            None => format!("{who}@{place}"),
+        },
+        None => rest.to_owned(),
+    };
+    let option = |option: &str| match option.split_once('=') {
+        Some(("password", _)) => "password=[redacted]".to_owned(),
+        _ => option.to_owned(),
+    };
+    let options: Vec<String> =
+        options.split('&').filter(|text| !text.is_empty()).map(option).collect();
+    let mark = if options.is_empty() { "" } else { "?" };
+    format!("{scheme}://{rest}{mark}{}", options.join("&"))
 }
 
 /// A value of a URL's query. What is no escape stays as it is.

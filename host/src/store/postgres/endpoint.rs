@@ -38,7 +38,8 @@ impl Endpoints {
         };
         if !missing.is_empty() {
             let names: Vec<_> = missing.iter().map(|name| encode(name)).collect();
-            let sql = "INSERT INTO endpoints (name) SELECT w.name FROM unnest($1::TEXT[]) AS w(name) \
+            let sql = "INSERT INTO endpoints (name) \
+                 SELECT w.name FROM unnest($1::TEXT[]) AS w(name) \
                  WHERE NOT EXISTS (SELECT 1 FROM endpoints n WHERE n.name = w.name) \
                  ORDER BY w.name ON CONFLICT (name) DO NOTHING";
             execute(client, sql, &[&names]).await?;

@@ -23,6 +23,11 @@ pub enum Fault {
     Closed,
 }
 
+/// A write to a store that was opened for reading.
+#[derive(Debug, thiserror::Error)]
+#[error("the store was opened for reading only")]
+pub struct ReadOnly;
+
 // === impl Fault ===
 
 impl Fault {

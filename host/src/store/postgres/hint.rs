@@ -110,7 +110,7 @@ impl Hints {
 
     async fn connect_again_and_again(&self, address: &Address) {
         loop {
-            match tls::connector(&address.tls) {
+            match tls::connector(address.tls()) {
                 Ok(tls) => {
                     let lost = self.converse(address, tls).await;
                     debug!(error = ?lost, "no hints between hosts for now");
@@ -126,7 +126,7 @@ impl Hints {
     where
         T: MakeTlsConnect<Socket>,
     {
-        let connecting = async { Ok(address.config.connect(tls).await?) };
+        let connecting = async { Ok(address.config().connect(tls).await?) };
         let (client, connection) = within(OPERATION_MAX, connecting).await?;
         tokio::select! {
             end = self.listen(connection) => end,

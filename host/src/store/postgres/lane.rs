@@ -31,9 +31,8 @@ pub async fn lock(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<(), 
 
 /// Lets the first of each lane go, at every endpoint, unless an earlier event has no plan yet, or
 /// one was let go before: it may be under way, also when one with a smaller sequence comes late (to
-/// a replay's lane, where hosts' clocks differ). The
-/// endpoints of a lane are found by stepping through the index from one to the next, so the cost is
-/// that of the endpoints, not of what waits.
+/// a replay's lane, where hosts' clocks differ). The endpoints of a lane are found by stepping
+/// through the index from one to the next, so the cost is that of the endpoints, not of what waits.
 pub async fn let_go(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<(), Fault> {
     if lanes.is_empty() {
         return Ok(());
@@ -56,10 +55,10 @@ pub async fn let_go(tx: &Transaction<'_>, lanes: &BTreeSet<String>) -> Result<()
          JOIN endpoints n ON n.id = e.endpoint \
          WHERE h.is_held AND NOT EXISTS ( \
            SELECT 1 FROM deliveries o WHERE o.lane = l.lane AND o.endpoint = e.endpoint \
-           AND o.status = 0 AND NOT o.is_held) AND NOT EXISTS ( \
-           SELECT 1 FROM plans p WHERE p.lane = l.lane AND p.state = 0 \
-           AND p.sequence < h.sequence \
-           AND NOT n.name = ANY (string_to_array(p.settled, ',')))) next \
+           AND o.status = 0 AND NOT o.is_held) AND ( \
+           SELECT p.event FROM plans p WHERE p.lane = l.lane AND p.state = 0 \
+           AND p.sequence < h.sequence AND NOT n.name = ANY (string_to_array(p.settled, ',')) \
+           ORDER BY p.lane, p.sequence LIMIT 1) IS NULL) next \
          WHERE deliveries.id = next.id";
     execute(tx, sql, &[&lanes]).await?;
     Ok(())

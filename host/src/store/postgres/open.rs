@@ -4,6 +4,7 @@ use super::connect::{Address, Connections, OPERATION_MAX, within};
 use super::endpoint::Endpoints;
 use super::fault::Fault;
 use super::hint::Hints;
+use super::unreleased::Unreleased;
 use super::writer::Queue;
 use super::{PostgresStore, Shared, connect, schema, tls};
 use crate::tasks::{Kind, Tasks};
@@ -31,9 +32,6 @@ pub struct Options {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL is wrong.
-    #[error("the store's url cannot be used")]
-    Url(#[from] connect::UrlError),
     /// No TLS.
     #[error("no TLS for the store")]
     Tls(#[from] tls::Error),
@@ -93,13 +91,13 @@ impl From<Fault> for OpenError {
 // === impl PostgresStore ===
 
 impl PostgresStore {
-    /// Opens the database at `url`, beside any number of other hosts, and brings it to this
+    /// Opens the database at `address`, beside any number of other hosts, and brings it to this
     /// binary's schema.
     ///
     /// # Errors
     /// [`OpenError`], none of which shows the password.
-    pub async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
-        let (address, connections) = connections(url, options)?;
+    pub async fn open(address: &Address, options: &Options) -> Result<Self, OpenError> {
+        let connections = Connections::new(address, options.connections_max)?;
         let mut conn = connections.get().await?;
         let opened = within(OPERATION_MAX, async { Ok(migrate(&mut conn).await) }).await?;
         let syncs = opened?;
@@ -117,18 +115,19 @@ impl PostgresStore {
             tasks.spawn(Kind::Worker, "store-writer", writer.run());
         }
         let hints = Hints::new();
-        tasks.spawn(Kind::Worker, "store-hints", hints.clone().run(address));
-        Ok(Self { shared, queue, hints, tasks, is_reader: false })
+        tasks.spawn(Kind::Worker, "store-hints", hints.clone().run(address.clone()));
+        let unreleased = Unreleased::default();
+        Ok(Self { shared, queue, hints, tasks, unreleased, is_reader: false })
     }
 
-    /// Opens the database at `url` for reading. Writes and claims answer
+    /// Opens the database at `address` for reading. Writes and claims answer
     /// [`Error::Unavailable`](crate::store::Error::Unavailable).
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn open_reader(url: &str) -> Result<Self, OpenError> {
+    pub async fn open_reader(address: &Address) -> Result<Self, OpenError> {
         let options = Options { connections_max: 2, ..Options::default() };
-        let (_, connections) = connections(url, &options)?;
+        let connections = Connections::new(address, options.connections_max)?;
         let conn = connections.get().await?;
         let found = schema::version(conn.client()?).await?;
         let _ = conn.settle(Ok(()));
@@ -137,7 +136,8 @@ impl PostgresStore {
         }
         let shared = Arc::new(shared(connections, &options));
         let (queue, _) = Queue::with_writers(&shared, 0);
-        Ok(Self { shared, queue, hints: Hints::new(), tasks: Tasks::new(), is_reader: true })
+        let (hints, tasks, unreleased) = (Hints::new(), Tasks::new(), Unreleased::default());
+        Ok(Self { shared, queue, hints, tasks, unreleased, is_reader: true })
     }
 }
 
@@ -145,12 +145,6 @@ async fn migrate(conn: &mut connect::Conn) -> Result<bool, OpenError> {
     let syncs = schema::judge_server(conn.client()?).await?;
     schema::migrate(conn).await?;
     Ok(syncs)
-}
-
-fn connections(url: &str, options: &Options) -> Result<(Address, Connections), OpenError> {
-    let address = Address::parse(url)?;
-    let connections = Connections::new(&address, options.connections_max)?;
-    Ok((address, connections))
 }
 
 fn shared(connections: Connections, options: &Options) -> Shared {

@@ -144,7 +144,7 @@ async fn compare_and_set(
          is_bare = p.is_bare AND n.is_bare, fence = NULL, leased_until = NULL \
          FROM unnest($1::UUID[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::BOOL[]) \
          AS n(event, fence, at, note, settled, is_bare) \
-         WHERE p.event = n.event AND p.fence = n.fence AND p.state = 0 \
+         WHERE p.event = n.event AND p.fence = n.fence AND p.state + 0 = 0 \
          RETURNING p.event, n.fence";
     let mut done = HashSet::new();
     for row in query(tx, sql, &[&ids, &fences, &again, &notes, &settled, &bare]).await? {

@@ -8,7 +8,17 @@ use super::fault::Fault;
 use super::types::{Id, big};
 use crate::store::{Pruned, Retention};
 use deadpool_postgres::Transaction;
+use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::time::Timestamp;
+
+/// An id is made when its event arrives, give or take this, in milliseconds: so what is younger need
+/// not be looked at.
+const ID_SLACK_MS: i64 = 3_600_000;
+
+/// An id that no event has that arrived until `millis`.
+fn id_after(millis: i64) -> Id {
+    Id(EventId::new(millis.saturating_add(ID_SLACK_MS).max(0), 0).to_bytes())
+}
 
 /// Removes what is old enough, then, when there is too much, what is delivered.
 pub async fn step(
@@ -22,13 +32,11 @@ pub async fn step(
     let before = |keep_ms: i64| now.as_millis().saturating_sub(keep_ms);
     let mut pruned = Pruned::default();
     let mut room = most;
-    for (status, index, keep_ms) in
-        [(1, "delivered", retention.delivered_ms), (2, "dead", retention.dead_ms)]
-    {
-        // Written out, so that the partial index of the same name applies.
+    for (status, keep_ms) in [(1, retention.delivered_ms), (2, retention.dead_ms)] {
+        // Written out, so that the partial indexes apply.
         let sql = format!(
-            "SELECT id FROM deliveries /* deliveries_{index} */ WHERE status = {status} \
-             AND updated_at <= $1 ORDER BY updated_at, id LIMIT $2 FOR UPDATE SKIP LOCKED"
+            "SELECT id FROM deliveries WHERE status = {status} AND updated_at <= $1 \
+             ORDER BY updated_at, id LIMIT $2 FOR UPDATE SKIP LOCKED"
         );
         let rows = query(tx, &sql, &[&before(keep_ms), &room]).await?;
         let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
@@ -37,8 +45,10 @@ pub async fn step(
         remove_deliveries(tx, &ids, status, delta).await?;
     }
     let sql = "SELECT p.event FROM plans p JOIN events e ON e.id = p.event \
-         WHERE p.is_bare AND p.state <> 0 AND e.received_at <= $1 ORDER BY p.event LIMIT $2";
-    let rows = query(tx, sql, &[&before(retention.delivered_ms), &most]).await?;
+         WHERE p.is_bare AND p.state <> 0 AND e.received_at <= $1 AND p.event < $3 \
+         ORDER BY p.event LIMIT $2";
+    let over = before(retention.delivered_ms);
+    let rows = query(tx, sql, &[&over, &most, &id_after(over)]).await?;
     let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     pruned.events += remove_events(tx, &ids, delta).await?;
     pruned.quarantined += quarantined(tx, before(retention.quarantined_ms), most, delta).await?;
@@ -68,9 +78,9 @@ async fn for_space(
          (SELECT p.event FROM plans p WHERE p.is_bare AND p.state <> 0 ORDER BY p.event LIMIT $1) \
          UNION \
          (SELECT o.event FROM (SELECT d.event FROM deliveries d WHERE d.status = 1 \
-           ORDER BY d.updated_at, d.id LIMIT $1) o WHERE NOT EXISTS (SELECT 1 FROM deliveries k \
-           WHERE k.event = o.event AND k.status <> 1) \
-           AND EXISTS (SELECT 1 FROM plans p WHERE p.event = o.event AND p.state <> 0)) \
+           ORDER BY d.updated_at, d.id LIMIT $1) o WHERE (SELECT k.id FROM deliveries k \
+           WHERE k.event = o.event AND k.status <> 1 LIMIT 1) IS NULL \
+           AND (SELECT p.state FROM plans p WHERE p.event = o.event) <> 0) \
          ) c ORDER BY c.event";
     // Looks a little further than it takes, past events that must stay.
     for row in query(tx, sql, &[&(most.saturating_mul(4))]).await? {
@@ -119,7 +129,7 @@ async fn remove_deliveries(
     }
     let events: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let sql = "UPDATE plans p SET is_bare = true WHERE event = ANY ($1) \
-         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = p.event)";
+         AND (SELECT d.id FROM deliveries d WHERE d.event = p.event LIMIT 1) IS NULL";
     query(tx, sql, &[&events]).await?;
     Ok(())
 }
@@ -130,7 +140,8 @@ async fn remove_events(tx: &Transaction<'_>, ids: &[Id], delta: &mut Delta) -> R
         return Ok(0);
     }
     let sql = "DELETE FROM plans p WHERE p.event = ANY ($1) AND p.is_bare AND p.state <> 0 \
-         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event = p.event) RETURNING p.event";
+         AND (SELECT d.id FROM deliveries d WHERE d.event = p.event LIMIT 1) IS NULL \
+         RETURNING p.event";
     let rows = query(tx, sql, &[&ids]).await?;
     let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let sql = "DELETE FROM events WHERE id = ANY ($1) RETURNING octet_length(body)";
@@ -147,8 +158,8 @@ async fn quarantined(
     delta: &mut Delta,
 ) -> Result<u64, Fault> {
     let sql = "DELETE FROM quarantine WHERE id = ANY (ARRAY (SELECT id FROM quarantine \
-         WHERE received_at <= $1 ORDER BY id LIMIT $2)) RETURNING octet_length(body)";
-    let rows = query(tx, sql, &[&before, &most]).await?;
+         WHERE received_at <= $1 AND id < $3 ORDER BY id LIMIT $2)) RETURNING octet_length(body)";
+    let rows = query(tx, sql, &[&before, &most, &id_after(before)]).await?;
     for row in &rows {
         delta.bytes -= i64::from(row.try_get::<_, i32>(0)?) + QUARANTINED_BYTES;
     }

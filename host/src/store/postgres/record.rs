@@ -133,7 +133,7 @@ async fn update(
          is_held = false, updated_at = $9, note = r.note \
          FROM unnest($1::UUID[], $2::SMALLINT[], $3::TEXT[], $4::BIGINT[], $5::INT[], $6::UUID[], \
          $7::BOOL[], $8::TEXT[]) AS r(id, status, reason, due_at, number, batch, leaves, note) \
-         WHERE d.id = r.id AND d.status = 0";
+         WHERE d.id = r.id AND d.status + 0 = 0";
     let now = now.as_millis();
     let changed = execute(
         tx,
@@ -263,7 +263,7 @@ pub async fn give_up(
     // Looked at again under the locks: somebody may have claimed or recorded it meanwhile.
     let sql = format!(
         "UPDATE deliveries d SET status = 2, dead_reason = $2, note = $3, updated_at = $4, \
-         is_held = false WHERE d.id = ANY ($1) AND d.status = 0 AND {free} <= $4 RETURNING d.id"
+         is_held = false WHERE d.id = ANY ($1) AND d.status + 0 = 0 AND {free} <= $4 RETURNING d.id"
     );
     let values = (reason.as_str(), encode(note), now.as_millis());
     let rows = query(tx, &sql, &[&ids, &values.0, &values.1, &values.2]).await?;

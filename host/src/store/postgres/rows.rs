@@ -14,8 +14,8 @@ use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use tokio_postgres::Row;
 
 /// What [`event`] reads, in its order.
-pub const EVENT: &str = "SELECT e.id, e.source, e.dedupe_key, e.kind, e.room, e.lane, e.created_at, \
-     e.received_at, e.api_key, e.body, e.body_sha256, p.state, p.attempts, p.note, p.settled, \
+pub const EVENT: &str = "SELECT e.id, e.source, e.dedupe_key, e.kind, e.room, e.lane, \
+     e.created_at, e.received_at, e.api_key, e.body, e.body_sha256, p.state, p.attempts, p.note, p.settled, \
      p.sequence, p.plan_at FROM events e JOIN plans p ON p.event = e.id";
 
 /// What [`delivery`] reads, in its order.

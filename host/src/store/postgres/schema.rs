@@ -48,7 +48,8 @@ async fn create(client: &impl GenericClient) -> Result<(), Fault> {
     if !one(client, sql, &[]).await?.try_get::<_, bool>(0)? {
         client.batch_execute("CREATE SCHEMA livekit_webhook").await?;
     }
-    let sql = "CREATE TABLE IF NOT EXISTS livekit_webhook.schema_version (version BIGINT NOT NULL); \
+    let sql = "CREATE TABLE IF NOT EXISTS livekit_webhook.schema_version ( \
+         version BIGINT NOT NULL); \
          INSERT INTO livekit_webhook.schema_version \
          SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM livekit_webhook.schema_version)";
     Ok(client.batch_execute(sql).await?)
@@ -74,7 +75,8 @@ pub async fn version(client: &impl GenericClient) -> Result<i64, OpenError> {
 
 /// What the server itself must be. Tells whether it syncs to disk.
 pub async fn judge_server(client: &impl GenericClient) -> Result<bool, OpenError> {
-    let sql = "SELECT current_setting('server_version_num')::INT, current_setting('server_version'), \
+    let sql = "SELECT current_setting('server_version_num')::INT, \
+         current_setting('server_version'), \
          current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on', \
          current_setting('server_encoding')";
     let row = one(client, sql, &[]).await?;

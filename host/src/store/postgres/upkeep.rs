@@ -8,7 +8,10 @@ use super::types::{Id, encode};
 use crate::store::{Finding, Recorded, SealedSecret};
 use deadpool_postgres::{GenericClient, Transaction};
 use livekit_webhook_core::id::SecretId;
+use std::time::Duration;
 
+/// How long a check of everything, or giving space back, may take.
+pub const UPKEEP_MAX: Duration = Duration::from_secs(6 * 3_600);
 /// Findings of one kind that are told; more say nothing new.
 const FINDINGS_MAX: i64 = 100;
 

@@ -47,7 +47,7 @@ const BOUND: &str = "SELECT d.id, d.due_at, d.attempts, d.batch, \
 
 /// What of it nobody is about to change.
 const LOCK_BOUND: &str = "SELECT d.id FROM deliveries d WHERE d.id = ANY ($1) \
-     AND d.batch = ANY ($2) AND d.status = 0 FOR UPDATE SKIP LOCKED";
+     AND d.batch = ANY ($2) AND d.status + 0 = 0 FOR UPDATE SKIP LOCKED";
 
 /// Where to look, how far ahead and for how many.
 pub struct Waits {

@@ -14,6 +14,7 @@ use crate::store::{Appended, Error, NewEvent, Quarantined};
 use deadpool_postgres::Transaction;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// Most commands of one transaction.
@@ -24,6 +25,9 @@ pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const QUEUE_COMMANDS_MAX: usize = 4_096;
 /// Body bytes that may wait. Over it, appends are answered with [`Error::Full`].
 pub const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long closing waits for what is queued.
+pub const CLOSE_MAX: Duration = Duration::from_secs(20);
 
 /// What ingest brings.
 pub enum Command {

@@ -37,7 +37,8 @@ pub const OWED: &str = "SELECT id, sequence FROM deliveries INDEXED BY deliverie
 /// is none of an event's.
 pub const BLOCKED: &str = "SELECT EXISTS (SELECT 1 FROM events INDEXED BY events_lane \
      WHERE plan = 0 AND sequence IS NOT NULL AND source || '/' || lane = ?1 AND sequence < ?2 \
-     AND instr(',' || settled || ',', ',' || (SELECT name FROM endpoints WHERE id = ?3) || ',') = 0)";
+     AND instr(',' || settled || ',', \
+     ',' || (SELECT name FROM endpoints WHERE id = ?3) || ',') = 0)";
 
 // === impl Touched ===
 

@@ -92,8 +92,9 @@ impl SqliteStore {
         // A few megabytes of log between two checkpoints spare a sync or two per commit; the log
         // file is cut back to the size limit after a burst.
         conn.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; \
-             PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -16384;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864; \
+             PRAGMA cache_size = -16384;",
         )?;
         schema::migrate(&mut conn)?;
         let (opened, counters) = begin(&mut conn)?;

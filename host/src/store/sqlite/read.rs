@@ -34,8 +34,8 @@ pub fn failure(error: Arc<rusqlite::Error>) -> Error {
     }
 }
 
-/// An id is made when its row is, give or take the clocks of two hosts and the time that work takes,
-/// so a range of time is a range of ids, wider by this at both ends, in milliseconds.
+/// An id is made when its row is, give or take the clocks of two hosts and the time that work
+/// takes, so a range of time is a range of ids, wider by this at both ends, in milliseconds.
 const ID_SLACK_MS: i64 = 24 * 3_600_000;
 
 /// Milliseconds that an id has room for.

@@ -15,8 +15,9 @@ use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Result, Row};
 
 /// What [`event`] reads, in its order.
-pub const EVENT: &str = "SELECT e.id, e.source, e.dedupe_key, e.kind, e.room, e.lane, e.created_at, \
-     e.received_at, e.api_key, b.bytes, e.body_sha256, e.plan, e.plan_attempts, e.note, e.settled, \
+pub const EVENT: &str = "SELECT e.id, e.source, e.dedupe_key, e.kind, e.room, e.lane, \
+     e.created_at, e.received_at, e.api_key, b.bytes, e.body_sha256, e.plan, e.plan_attempts, \
+     e.note, e.settled, \
      e.sequence FROM events e JOIN bodies b ON b.id = e.body";
 
 /// What [`delivery`] reads, in its order. The third is the endpoint's name.

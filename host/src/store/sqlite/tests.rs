@@ -2,16 +2,14 @@
 
 use super::*;
 use crate::store::conformance::{START, claim_due, claim_event, delivery, event, later, planned};
-use crate::store::{Appended, NewDelivery, NewEvent, Quota, Recorded, Store};
-use rusqlite::params;
-use std::io::{BufRead, BufReader};
+use crate::store::{Appended, NewDelivery, NewEvent, Recorded, Store};
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
 
-/// Where the child of a kill test appends.
-const CHILD_FILE: &str = "LIVEKIT_WEBHOOK_TEST_CHILD_FILE";
-/// The point at which it dies by itself.
-const CHILD_CRASH: &str = "LIVEKIT_WEBHOOK_TEST_CHILD_CRASH";
+mod beside;
+mod cost;
+mod kill;
+mod migrate;
+mod upkeep;
 
 fn open(path: &Path) -> SqliteStore {
     SqliteStore::open(path, &Options::default()).unwrap()
@@ -127,139 +125,6 @@ async fn a_full_disk_is_survived() {
 
 fn page_limit(pages: i64) -> impl FnMut(&mut Scope<'_>) -> rusqlite::Result<()> + Send + 'static {
     move |scope| scope.conn.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
-}
-
-#[test]
-fn claims_read_an_index_and_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder);
-    drop(open(&path));
-    let conn = Connection::open(&path).unwrap();
-    let plan = |sql: &str, values: &[i64]| -> Vec<String> {
-        let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let values = rusqlite::params_from_iter(values);
-        statement.query_map(values, |row| row.get(3)).unwrap().map(Result::unwrap).collect()
-    };
-    let due = "SEARCH deliveries USING COVERING INDEX deliveries_due (endpoint=? AND due_at<?)";
-    assert_eq!(plan(claim::waiting::DUE, &[1, 1]), [due]);
-    let unplanned = "SEARCH events USING COVERING INDEX events_unplanned (plan_at<?)";
-    assert_eq!(plan(claim::UNPLANNED, &[1]), [unplanned]);
-}
-
-/// Steps of SQLite's machine, counted by its progress handler, do not grow with the backlog.
-#[tokio::test]
-async fn a_backlog_costs_a_claim_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(&file(&folder));
-    planned(&store, 1, vec![delivery(1, "a")]).await;
-    let event = event(1).id.to_bytes();
-    let fill = move |scope: &mut Scope<'_>| {
-        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) \
-             INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, attempts, \
-             created_at, updated_at) \
-             SELECT randomblob(16), ?1, 1, 'wh', 'k', 0, ?2 + i, 0, 0, 0 FROM n";
-        scope.conn.execute(sql, params![event, START.as_millis()])
-    };
-    assert_eq!(store.send(Kind::Upkeep, fill).await.unwrap(), 200_000);
-    let shared = Arc::clone(&store.shared);
-    let rows = store
-        .read(move |conn| {
-            let quota = Quota {
-                endpoint: "a".to_owned(),
-                slots: 64,
-                in_flight_max: 1_000,
-                rate: None,
-                batching: None,
-            };
-            let claims = claim::due(conn, &shared, later(1 << 30), 30_000, &[quota])?;
-            let statement = conn.prepare_cached(claim::waiting::DUE)?;
-            let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
-            statement.reset_status(rusqlite::StatementStatus::VmStep);
-            Ok((claims.claims.len(), steps))
-        })
-        .await
-        .unwrap();
-    assert_eq!(rows.0, 64);
-    assert!(rows.1 < 64 * 20, "{} steps", rows.1);
-}
-
-/// Appends without end and prints each number once it is acknowledged. Runs only as the child of
-/// the tests below.
-#[tokio::test]
-async fn child_that_appends() {
-    #[expect(clippy::disallowed_methods, reason = "how a parent test tells its child what to do")]
-    let (path, point) = (std::env::var(CHILD_FILE), std::env::var(CHILD_CRASH));
-    let Ok(path) = path else {
-        return;
-    };
-    if let Ok(point) = point {
-        crate::crash::arm(&point).unwrap();
-    }
-    let store = open(Path::new(&path));
-    for number in 1..1_000_000 {
-        store.append(event(number)).await.unwrap();
-        println!("acknowledged {number}");
-    }
-}
-
-/// Runs the child until it dies by itself, or by our hand once `enough` events are acknowledged.
-/// What it acknowledged.
-fn run_child(path: &Path, point: Option<&str>, enough: usize) -> Vec<u32> {
-    let mut command = Process::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "store::sqlite::tests::child_that_appends", "--nocapture"])
-        .env(CHILD_FILE, path)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    if let Some(point) = point {
-        command.env(CHILD_CRASH, point);
-    }
-    let mut child = command.spawn().unwrap();
-    let mut acknowledged = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
-        // The test runner may print its own words before the first.
-        if let Some((_, number)) = line.split_once("acknowledged ") {
-            acknowledged.push(number.parse::<u32>().unwrap());
-        }
-        if acknowledged.len() == enough {
-            child.kill().unwrap();
-        }
-    }
-    child.wait().unwrap();
-    acknowledged
-}
-
-#[tokio::test]
-async fn kill_9_loses_nothing_acknowledged() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder);
-    let acknowledged = run_child(&path, None, 50);
-    assert!(acknowledged.len() >= 50);
-    let store = open(&path);
-    for number in acknowledged {
-        let stored = store.event(event(number).id).await.unwrap().unwrap();
-        assert_eq!(stored.event, event(number));
-    }
-}
-
-/// Two events are acknowledged; whether the third is there depends on the side of the commit.
-#[tokio::test]
-async fn a_crash_is_on_one_side_of_the_commit() {
-    for (point, is_stored) in [
-        ("append.begin.before:3", false),
-        ("append.commit.before:3", false),
-        ("append.commit.after:3", true),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = file(&folder);
-        assert_eq!(run_child(&path, Some(point), 9), [1, 2], "{point}");
-        let store = open(&path);
-        for (number, is_here) in [(1, true), (2, true), (3, is_stored)] {
-            let found = store.event(event(number).id).await.unwrap();
-            assert_eq!(found.is_some(), is_here, "{point}, event {number}");
-        }
-    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 mod attempt;
 mod copy;
 mod plan;
-mod prune;
+pub mod prune;
 mod small;
 
 pub use attempt::{attempts, give_up};
@@ -58,8 +58,9 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
         Some(key) if is_new => Some(next_in_lane(scope.conn, &event.source, key)?),
         _ => None,
     };
-    let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, received_at, \
-         api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note, sequence) \
+    let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, \
+         received_at, api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note, \
+         sequence) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?8, 0, '', NULL, ?13)";
     scope.conn.prepare_cached(sql)?.execute(params![
         event.id.to_bytes(),

@@ -5,9 +5,9 @@
 //! which a command fails is rolled back and its commands are run again, each alone, so that a bad
 //! one harms nobody. Savepoints would do the same at a price paid by every good batch.
 //!
-//! A batch of nothing but plans and attempts is committed without a sync of its own: a kill -9 takes
-//! nothing from it, and a power cut takes the end of the log, which any later sync makes safe. One
-//! comes with the next other batch, or when [`SYNC_DELAY_MS`] have passed.
+//! A batch of nothing but plans and attempts is committed without a sync of its own: a kill -9
+//! takes nothing from it, and a power cut takes the end of the log, which any later sync makes
+//! safe. One comes with the next other batch, or when [`SYNC_DELAY_MS`] have passed.
 //!
 //! The thread owns the connection and the lock beside the file. It ends when the store is closed or
 //! dropped, after it has written all that was queued.

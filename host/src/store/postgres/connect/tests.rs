@@ -1,9 +1,10 @@
 use super::*;
+use std::path::PathBuf;
 use tokio_postgres::config::TargetSessionAttrs;
 
 #[track_caller]
 fn parse(url: &str) -> Address {
-    Address::parse(url).unwrap()
+    Address::parse(url, Path::new("/etc")).unwrap()
 }
 
 #[test]
@@ -13,8 +14,10 @@ fn several_hosts_of_which_one_takes_writes() {
     let writes = TargetSessionAttrs::ReadWrite;
     assert_eq!(address.config.get_target_session_attrs(), writes);
     assert_eq!(address.config.get_password(), Some(&b"pa:ss"[..]));
-    assert_eq!(address.place(), "postgres://db-1:5433,db-2:5432/hooks");
-    assert!(!format!("{address:?}").contains("pa:ss"), "{address:?}");
+    let shown = "postgres://gate:[redacted]@db-1:5433,db-2/hooks?target_session_attrs=read-write";
+    assert_eq!(address.to_string(), shown);
+    let other = address.with_password(b"from a file");
+    assert_eq!(other.config.get_password(), Some(&b"from a file"[..]));
 }
 
 #[test]
@@ -27,7 +30,7 @@ fn tls_as_libpq_has_it() {
     assert_eq!(trust(""), (SslMode::Prefer, false, None));
     assert_eq!(trust("?sslmode=disable"), (SslMode::Disable, false, None));
     assert_eq!(trust("?sslmode=require"), (SslMode::Require, false, None));
-    let named = "?sslmode=require&sslrootcert=/etc/our%20ca.pem";
+    let named = "?sslmode=require&sslrootcert=our%20ca.pem";
     assert_eq!(trust(named), (SslMode::Require, true, file()));
     let whole = "?connect_timeout=1&sslrootcert=%2Fetc%2Four ca.pem&sslmode=verify-full";
     assert_eq!(trust(whole), (SslMode::Require, true, file()));
@@ -42,8 +45,22 @@ fn what_is_no_address_is_refused_without_the_password() {
         ("postgres://gate:secret@db:port/hooks", "port"),
         ("postgres://gate:secret@/hooks", "names no host"),
     ] {
-        let error = Address::parse(url).unwrap_err().to_string();
+        let error = Address::parse(url, Path::new("")).unwrap_err().to_string();
         assert!(error.contains(words), "{url}: {error}");
         assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn no_password_is_shown() {
+    for url in [
+        "postgres://gate:secret@db/hooks",
+        "postgres://gate:sec:secret@db/hooks",
+        "postgres://gate:sec@secret@db/hooks",
+        "postgres://gate@db/hooks?password=secret&sslmode=disable",
+    ] {
+        let Ok(address) = Address::parse(url, Path::new("")) else { continue };
+        assert!(!address.to_string().contains("sec"), "{address}");
+        assert!(!format!("{address:?}").contains("secret"), "{address:?}");
     }
 }

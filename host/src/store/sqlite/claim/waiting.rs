@@ -107,7 +107,7 @@ fn pool(
     let mut statement = tx.prepare_cached(DUE)?;
     let mut found = statement.query(params![place.number, i64::MAX])?;
     while free < enough
-        // Once so many bound batches are ready, only what came before the last of them can go first.
+        // Once so many bound batches are ready, only what was found before can go first.
         && (batches < limit || free > 0)
         && let Some(row) = found.next()?
     {

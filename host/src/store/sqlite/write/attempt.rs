@@ -52,7 +52,8 @@ fn end(
 ) -> Result<usize> {
     let (status, dead_reason) = state_columns(state);
     let sql = "UPDATE deliveries SET status = ?2, dead_reason = ?3, \
-         attempts = coalesce(?4, attempts), updated_at = ?5, note = ?6 WHERE id = ?1 AND status = 0";
+         attempts = coalesce(?4, attempts), updated_at = ?5, note = ?6 \
+         WHERE id = ?1 AND status = 0";
     let changed = scope.conn.prepare_cached(sql)?.execute(params![
         result.delivery.to_bytes(),
         status,

@@ -34,7 +34,8 @@ fn import_one(scope: &mut Scope<'_>, record: &Record) -> Result<bool> {
         }
         Record::Delivery { delivery, body } => import_delivery(scope, delivery, body.as_deref()),
         Record::Attempt { delivery, attempt } => {
-            let sql = "SELECT NOT EXISTS (SELECT 1 FROM attempts WHERE delivery = ?1 AND number = ?2) \
+            let sql = "SELECT NOT EXISTS \
+                 (SELECT 1 FROM attempts WHERE delivery = ?1 AND number = ?2) \
                  AND EXISTS (SELECT 1 FROM deliveries WHERE id = ?1)";
             let values = params![delivery.to_bytes(), attempt.number];
             let is_new = scope.conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
@@ -78,8 +79,9 @@ fn import_event(scope: &mut Scope<'_>, stored: &StoredEvent, plan_at: Timestamp)
     }
     let event = &stored.event;
     let body = insert_body(scope.conn, &event.body)?;
-    let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, received_at, \
-         api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note, sequence) \
+    let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, \
+         received_at, api_key, body, body_sha256, plan, plan_at, plan_attempts, settled, note, \
+         sequence) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     scope.conn.prepare_cached(sql)?.execute(params![
         id.to_bytes(),
@@ -120,8 +122,8 @@ fn import_delivery(
     let (status, dead_reason) = state_columns(delivery.state);
     let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, body, status, \
          dead_reason, due_at, attempts, created_at, updated_at, note, lane, held, sequence, batch, \
-         replay) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
-         ?18)";
+         replay) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+         ?17, ?18)";
     scope.conn.prepare_cached(sql)?.execute(params![
         delivery.id.to_bytes(),
         delivery.event.to_bytes(),

@@ -24,8 +24,8 @@ fn record_plan(scope: &mut Scope<'_>, now: Timestamp, plan: &Plan) -> Result<Rec
             (scope.conn.prepare_cached(sql)?.execute(params![id, note])?, deliveries)
         }
         PlanNext::Again { at, note, deliveries, settled } => {
-            let sql = "UPDATE events SET plan_at = ?2, plan_attempts = plan_attempts + 1, note = ?3, \
-                 settled = ?4 WHERE id = ?1 AND plan = 0";
+            let sql = "UPDATE events SET plan_at = ?2, plan_attempts = plan_attempts + 1, \
+                 note = ?3, settled = ?4 WHERE id = ?1 AND plan = 0";
             let values = params![id, at.as_millis(), note, settled.join(",")];
             (scope.conn.prepare_cached(sql)?.execute(values)?, deliveries)
         }

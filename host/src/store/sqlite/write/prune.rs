@@ -29,8 +29,8 @@ pub const DELIVERED: &str = "SELECT id, event FROM deliveries INDEXED BY deliver
 pub const DEAD: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_dead \
      WHERE status = 2 AND updated_at <= ?1 ORDER BY updated_at, id LIMIT ?2";
 
-const WALK: &str = "SELECT id, plan != 0 AND received_at <= ?3 FROM events WHERE id > ?1 AND id < ?4 \
-     ORDER BY id LIMIT ?2";
+const WALK: &str = "SELECT id, plan != 0 AND received_at <= ?3 FROM events \
+     WHERE id > ?1 AND id < ?4 ORDER BY id LIMIT ?2";
 
 struct Step<'a, 'b> {
     scope: &'a mut Scope<'b>,

@@ -1,0 +1,161 @@
+//! How a store comes to its database, and comes back to it.
+
+use super::{OPTIONS, address};
+use anyhow::{Result, ensure};
+use livekit_webhook::store::conformance::event;
+use livekit_webhook::store::postgres::{OpenError, PostgresStore};
+use livekit_webhook::store::{Appended, Error, NewEvent, Store};
+use livekit_webhook_tests::postgres::{Client, PASSWORD, Postgres, Setup, USER};
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn a_store_goes_on_when_its_server_is_back() -> Result<()> {
+    let mut server = Postgres::start(&Setup::default()).await?;
+    let store = PostgresStore::open(&address(&server.url(USER))?, &OPTIONS).await?;
+    ensure!(store.append(event(1)).await? == Appended::Stored);
+    for number in [2, 3] {
+        if number == 2 {
+            server.stop().await?
+        } else {
+            server.kill_9().await?
+        }
+        let refused = store.append(event(number)).await;
+        ensure!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+        ensure!(matches!(store.depth().await, Err(Error::Unavailable(_))));
+        server.restart().await?;
+        ensure!(store.append(event(number)).await? == Appended::Stored);
+        ensure!(store.depth().await?.unplanned == u64::from(number));
+    }
+    store.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn hosts_that_start_together_make_one_schema() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let mut opening = JoinSet::new();
+    for number in 1..=6 {
+        let address = address(database.url())?;
+        opening.spawn(async move {
+            let store = PostgresStore::open(&address, &OPTIONS).await?;
+            Ok::<_, anyhow::Error>(store.append(event(number)).await?)
+        });
+    }
+    for appended in opening.join_all().await {
+        ensure!(appended? == Appended::Stored);
+    }
+    let client = database.client().await?;
+    let versions = "SELECT count(*) FROM livekit_webhook.schema_version";
+    ensure!(client.value::<i64>(versions).await? == 1);
+
+    // A newer binary was here: whoever does not know its schema leaves it alone.
+    client.batch("UPDATE livekit_webhook.schema_version SET version = 99").await?;
+    let newer = PostgresStore::open(&address(database.url())?, &OPTIONS).await;
+    ensure!(matches!(newer.err(), Some(OpenError::Newer { found: 99, .. })));
+    let newer = PostgresStore::open_reader(&address(database.url())?).await;
+    ensure!(matches!(newer.err(), Some(OpenError::Newer { found: 99, .. })));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reader_reads_and_makes_nothing() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let nothing = PostgresStore::open_reader(&address(database.url())?).await;
+    ensure!(matches!(nothing.err(), Some(OpenError::Older { found: 0, .. })));
+    let store = PostgresStore::open(&address(database.url())?, &OPTIONS).await?;
+    store.append(event(1)).await?;
+    let reader = PostgresStore::open_reader(&address(database.url())?).await?;
+    ensure!(reader.event(event(1).id).await?.is_some());
+    ensure!(matches!(reader.append(event(2)).await, Err(Error::Unavailable(_))));
+    ensure!(matches!(reader.claim_unplanned(event(9).received_at, 1, 1).await, Err(_)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn tls_proves_who_the_server_is_when_asked() -> Result<()> {
+    let server = Postgres::start(&Setup::default().tls()).await?;
+    let url = server.url(USER);
+    let authority = server.authority().display().to_string();
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) \
+         WHERE a.application_name = 'livekit-webhook' AND s.ssl";
+    for (options, is_encrypted) in [
+        (format!("?sslmode=verify-full&sslrootcert={authority}"), true),
+        ("?sslmode=require".to_owned(), true),
+        (String::new(), true),
+        ("?sslmode=disable".to_owned(), false),
+    ] {
+        let store = PostgresStore::open(&address(&format!("{url}{options}"))?, &OPTIONS).await?;
+        ensure!(store.append(event(1)).await.is_ok());
+        let found: i64 = Client::connect(&url).await?.value(encrypted).await?;
+        ensure!((found > 0) == is_encrypted, "{options}: {found} connections with TLS");
+        store.close().await?;
+        drop(store);
+        let open =
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'livekit-webhook'";
+        let client = Client::connect(&url).await?;
+        while client.value::<i64>(open).await? > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+    // The system's authorities do not know it.
+    let stranger = format!("{url}?sslmode=verify-full");
+    ensure!(PostgresStore::open(&address(&stranger)?, &OPTIONS).await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_may_come_apart_from_the_url_and_is_never_shown() -> Result<()> {
+    let server = Postgres::shared().await?;
+    let database = server.database().await?;
+    let bare = format!("postgres://{USER}@127.0.0.1:{}/{}", server.port(), database.name());
+    let address = address(&bare)?;
+    let refused = PostgresStore::open(&address.clone().with_password(b"wrong"), &OPTIONS).await;
+    let words = format!("{:?}", refused.err());
+    ensure!(words.contains("password authentication failed"), "{words}");
+    ensure!(!words.contains("wrong"), "{words}");
+    PostgresStore::open(&address.with_password(PASSWORD.as_bytes()), &OPTIONS).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn commits_wait_for_the_disk_whatever_the_database_says() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let client = database.client().await?;
+    let name = database.name();
+    client.batch(&format!("ALTER DATABASE {name} SET synchronous_commit = off")).await?;
+    let store = PostgresStore::open(&address(database.url())?, &OPTIONS).await?;
+    // Told by the connection that appends, from inside its transaction.
+    client
+        .batch(
+            "CREATE TABLE told (setting TEXT); \
+             CREATE FUNCTION tell() RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN \
+             INSERT INTO public.told VALUES (current_setting('synchronous_commit')); \
+             RETURN NEW; END $$; \
+             CREATE TRIGGER tell AFTER INSERT ON livekit_webhook.events \
+             FOR EACH STATEMENT EXECUTE FUNCTION tell()",
+        )
+        .await?;
+    store.append(event(1)).await?;
+    let ours: String = database.client().await?.value("SHOW synchronous_commit").await?;
+    ensure!(ours == "off", "the database's own setting is {ours}");
+    ensure!(client.value::<String>("SELECT setting FROM told").await? == "on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn texts_that_postgresql_cannot_hold_come_back_as_they_were() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let store = PostgresStore::open(&address(database.url())?, &OPTIONS).await?;
+    let odd = "a\0b\u{10fffd}0";
+    let event = NewEvent {
+        room: Some(odd.to_owned()),
+        lane: Some(odd.to_owned()),
+        dedupe_key: odd.to_owned(),
+        ..event(1)
+    };
+    ensure!(store.append(event.clone()).await? == Appended::Stored);
+    ensure!(store.append(event.clone()).await? == Appended::Duplicate { of: event.id });
+    let stored = store.event(event.id).await?;
+    ensure!(stored.is_some_and(|stored| stored.event == event));
+    Ok(())
+}
