@@ -20,6 +20,7 @@ test: set-up receivers ## Every test
 
 soak: set-up ## Kills, seeds and events by the hundred, until a promise breaks
 	@$(BUILD)
+	@SIMULATION_SEEDS=5000 $(CARGO) test --workspace --locked --lib simulation::seeds
 	@target/debug/soak
 
 lint: ## Format and clippy, warnings as errors

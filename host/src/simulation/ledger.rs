@@ -115,9 +115,8 @@ impl Ledger {
         store.look(|tables| {
             for row in tables.deliveries.values().filter(|row| row.stored.state != State::Pending) {
                 let stored = &row.stored;
-                if self.ended.insert(stored.id, stored.state).is_none() {
-                    self.ended_at.insert((stored.event, stored.endpoint.clone()));
-                }
+                self.ended.entry(stored.id).or_insert(stored.state);
+                self.ended_at.insert((stored.event, stored.endpoint.clone()));
             }
             for (id, state) in &self.ended {
                 let now = tables.deliveries.get(id).map(|row| row.stored.state);
