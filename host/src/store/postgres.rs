@@ -1,25 +1,25 @@
 //! The shared store: one PostgreSQL database, any number of hosts.
 //!
 //! The cast: a few *writer* tasks that turn what ingest brings into shared commits ([`writer`]); a
-//! bounded *pool* of connections for everything else, each call one short transaction; *claims* as
-//! rows with a lease and a fence, counted over all hosts ([`claim`]); *lanes* that hold back
-//! whoever is not first ([`lane`]); *hints* between hosts ([`hint`]), which nothing depends on.
+//! bounded *pool* of connections for all other calls, each a short transaction; *claims* as rows
+//! with a lease and a fence ([`claim`]); *lanes* that hold back whoever is not first ([`lane`]);
+//! *hints* between hosts ([`hint`]), which nothing depends on.
 //!
 //! Guarantee: an acknowledged write is committed with `synchronous_commit` on, so it survives a
 //! kill -9 of any host and of the server, and, with a synchronous standby, the loss of the primary.
 //! What is recorded under a stale fence changes nothing. No transaction is open while an HTTP
 //! request is made. A lost connection is [`Error::Unavailable`](super::Error::Unavailable), and the
-//! next call gets a new one, from whichever server of the URL takes writes. Not promised: that
-//! hosts whose clocks differ by more than the margin of a lease never send the same delivery twice.
+//! next call gets a new one, from the server of the URL that takes writes. Not promised: that hosts
+//! whose clocks differ by more than a lease's margin never send a delivery twice.
 //!
 //! The server is 14 or newer, and reached directly or through a pooler in session mode: settings
 //! and prepared statements belong to a connection.
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
-    EndpointHealth, Error, EventFilter, Finding, Hint, NewEvent, Owed, Plan, PlanNext, Pruned,
-    Quarantined, Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret, Store,
-    StoredDelivery, StoredEvent, StoredReplay,
+    EndpointHealth, Error, EventFilter, Finding, Hint, NewEvent, Oldest, Owed, Plan, PlanNext,
+    Pruned, Quarantined, Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret,
+    Store, StoredDelivery, StoredEvent, StoredReplay,
 };
 use crate::tasks::{Kind, Tasks};
 use async_trait::async_trait;
@@ -129,8 +129,7 @@ impl PostgresStore {
     /// Numbers for the endpoints that a write names.
     async fn numbers(&self, names: Vec<&str>) -> Result<HashMap<String, i32>, Error> {
         self.writable()?;
-        let endpoints = &self.shared.endpoints;
-        read!(self, |client| endpoints.numbers(client, names))
+        read!(self, |client| self.shared.endpoints.numbers(client, names))
     }
 
     async fn give_back(&self, claimed: &[Claimed]) -> Result<(), Error> {
@@ -296,6 +295,10 @@ impl Store for PostgresStore {
         read!(self, |client| counters::depth(client))
     }
 
+    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error> {
+        read!(self, |client| read::oldest(client, now))
+    }
+
     async fn candidates(
         &self,
         selection: &Selection,
@@ -371,7 +374,6 @@ impl Store for PostgresStore {
     async fn vacuum(&self) -> Result<(), Error> {
         self.writable()?;
         let conn = self.shared.connections.get().await?;
-        // The connection's limits are lifted, so it is not used again.
         Ok(within(upkeep::UPKEEP_MAX, upkeep::vacuum(&conn)).await?)
     }
 

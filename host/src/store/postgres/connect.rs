@@ -91,6 +91,10 @@ impl Address {
     pub fn parse(url: &str, folder: &Path) -> Result<Self, UrlError> {
         let shown = without_password(url);
         let (rest, options) = url.split_once('?').unwrap_or((url, ""));
+        // Where such a URL's password ends, two readers could see differently.
+        if rest.matches('@').count() > 1 {
+            return Err(UrlError::Url("an @ in user or password is written %40".to_owned()));
+        }
         let (mut mode, mut authority, mut others) = (None, None, Vec::new());
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {

@@ -1,14 +1,16 @@
 //! What people ask for: pages, newest first.
 
-use super::connect::query;
+use super::connect::{one, query};
 use super::fault::Fault;
-use super::types::{Id, big, count, encode, text};
+use super::types::{Id, big, count, encode, maybe_time, text};
 use super::{rows, types};
 use crate::store::{
-    AttemptRecord, DeliveryFilter, EventFilter, PAGE_MAX, Quarantined, StoredDelivery, StoredEvent,
+    AttemptRecord, DeliveryFilter, EventFilter, Oldest, PAGE_MAX, Quarantined, StoredDelivery,
+    StoredEvent,
 };
 use deadpool_postgres::GenericClient;
 use livekit_webhook_core::id::{DeliveryId, EventId};
+use livekit_webhook_core::time::Timestamp;
 use std::fmt::Write as _;
 use tokio_postgres::types::ToSql;
 
@@ -60,6 +62,17 @@ pub async fn pending_by_endpoint(client: &impl GenericClient) -> Result<Vec<(Str
          ORDER BY n.name COLLATE \"C\"";
     let rows = query(client, sql, &[]).await?;
     rows.iter().map(|row| Ok((text(row, 0)?, count(row, 1)?))).collect()
+}
+
+/// What has waited for the longest, by the first row of each endpoint. What is held in a lane waits
+/// for the first of the lane, and is told by it.
+pub async fn oldest(client: &impl GenericClient, now: Timestamp) -> Result<Oldest, Fault> {
+    let sql = "SELECT (SELECT min(f.due_at) FROM endpoints n CROSS JOIN LATERAL ( \
+         SELECT d.due_at FROM deliveries d WHERE d.endpoint = n.id AND d.status = 0 \
+         AND NOT d.is_held AND d.due_at <= $1 ORDER BY d.due_at LIMIT 1) f), \
+         (SELECT min(d.updated_at) FROM deliveries d WHERE d.status = 2)";
+    let row = one(client, sql, &[&now.as_millis()]).await?;
+    Ok(Oldest { due_at: maybe_time(&row, 0)?, dead_at: maybe_time(&row, 1)? })
 }
 
 pub async fn event(client: &impl GenericClient, id: EventId) -> Result<Option<StoredEvent>, Fault> {

@@ -85,7 +85,8 @@ pub async fn check(tx: &Transaction<'_>) -> Result<Vec<Finding>, Fault> {
     Ok(findings)
 }
 
-/// Gives space back, table by table. Each is locked while it is rewritten.
+/// Gives space back, table by table. Each is locked while it is rewritten. The connection's limits are
+/// lifted, so it must not be used again.
 pub async fn vacuum(conn: &Conn) -> Result<(), Fault> {
     let client = conn.client()?;
     client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;

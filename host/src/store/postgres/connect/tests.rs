@@ -44,6 +44,7 @@ fn what_is_no_address_is_refused_without_the_password() {
         ("postgres://gate:secret@db/hooks?colour=red", "unknown option `colour`"),
         ("postgres://gate:secret@db:port/hooks", "port"),
         ("postgres://gate:secret@/hooks", "names no host"),
+        ("postgres://gate:sec@ret@db/hooks", "written %40"),
     ] {
         let error = Address::parse(url, Path::new("")).unwrap_err().to_string();
         assert!(error.contains(words), "{url}: {error}");
@@ -56,10 +57,9 @@ fn no_password_is_shown() {
     for url in [
         "postgres://gate:secret@db/hooks",
         "postgres://gate:sec:secret@db/hooks",
-        "postgres://gate:sec@secret@db/hooks",
         "postgres://gate@db/hooks?password=secret&sslmode=disable",
     ] {
-        let Ok(address) = Address::parse(url, Path::new("")) else { continue };
+        let address = Address::parse(url, Path::new("")).unwrap();
         assert!(!address.to_string().contains("sec"), "{address}");
         assert!(!format!("{address:?}").contains("secret"), "{address:?}");
     }
