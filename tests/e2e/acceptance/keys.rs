@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use livekit_api::access_token::TokenVerifier;
 use livekit_api::webhooks::WebhookReceiver;
 use livekit_webhook_core::delivery::State;
-use livekit_webhook_tests::exchange::{API_KEY, BOUND, event, now_s, post, post_as, token_at};
+use livekit_webhook_tests::exchange::{API_KEY, BOUND, event, now_s, post_as, token_at};
 use livekit_webhook_tests::gateway::setup::STANDARD_SECRET;
 use livekit_webhook_tests::gateway::{Gateway, Setup};
 use livekit_webhook_tests::livekit::{Fate, Sender};
