@@ -135,15 +135,10 @@ pub trait Store: Send + Sync + 'static {
     }
 
     /// The health of every endpoint that has one, by name.
-    async fn healths(&self) -> Result<Vec<EndpointHealth>, Error> {
-        Err(unbuilt())
-    }
+    async fn healths(&self) -> Result<Vec<EndpointHealth>, Error>;
 
     /// Writes an endpoint's health if it is still at `health.version`, which counts up then.
-    async fn record_health(&self, health: EndpointHealth) -> Result<Recorded, Error> {
-        let _ = (health,);
-        Err(unbuilt())
-    }
+    async fn record_health(&self, health: EndpointHealth) -> Result<Recorded, Error>;
 
     /// Makes dead letters with `reason` of at most `limit` deliveries that are owed and under no
     /// claim. Tells how many; call again until there are none. A lease that has ended is no claim,
@@ -155,10 +150,7 @@ pub trait Store: Send + Sync + 'static {
         reason: DeadReason,
         note: String,
         limit: usize,
-    ) -> Result<u64, Error> {
-        let _ = (now, owed, reason, note, limit);
-        Err(unbuilt())
-    }
+    ) -> Result<u64, Error>;
 
     /// Deliveries owed to each endpoint that any are owed to, by its name.
     async fn pending_by_endpoint(&self) -> Result<Vec<(String, u64)>, Error>;
@@ -183,10 +175,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What has waited for the longest at `now`, for gauges. Reads no more than the first row of an
     /// index.
-    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error> {
-        let _ = (now,);
-        Err(unbuilt())
-    }
+    async fn oldest(&self, now: Timestamp) -> Result<Oldest, Error>;
 
     /// Events after `after` in order of arrival with the fate of their deliveries, at most `limit`
     /// of them, for a replay. May leave out what `selection` does not match, and looks at a bounded
@@ -196,29 +185,17 @@ pub trait Store: Send + Sync + 'static {
         selection: &Selection,
         after: Option<EventId>,
         limit: usize,
-    ) -> Result<(Vec<Candidate>, Option<EventId>), Error> {
-        let _ = (selection, after, limit);
-        Err(unbuilt())
-    }
+    ) -> Result<(Vec<Candidate>, Option<EventId>), Error>;
 
     /// Keeps a new replay. One with the same id is left as it is.
-    async fn create_replay(&self, replay: StoredReplay) -> Result<(), Error> {
-        let _ = (replay,);
-        Err(unbuilt())
-    }
+    async fn create_replay(&self, replay: StoredReplay) -> Result<(), Error>;
 
     /// Replays, newest first.
-    async fn replays(&self, limit: usize) -> Result<Vec<StoredReplay>, Error> {
-        let _ = (limit,);
-        Err(unbuilt())
-    }
+    async fn replays(&self, limit: usize) -> Result<Vec<StoredReplay>, Error>;
 
     /// Plans one step's deliveries and moves the cursor, if it is still where the step began. What
     /// repeats a delivery that is gone is left out, and not counted as planned.
-    async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error> {
-        let _ = (now, step);
-        Err(unbuilt())
-    }
+    async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error>;
 
     /// Changes a replay's state from `from` to `to`; whether that makes sense is the caller's
     /// business. `Stale`: it was in another, or there is none.
@@ -228,27 +205,16 @@ pub trait Store: Send + Sync + 'static {
         replay: ReplayId,
         from: ReplayState,
         to: ReplayState,
-    ) -> Result<Recorded, Error> {
-        let _ = (now, replay, from, to);
-        Err(unbuilt())
-    }
+    ) -> Result<Recorded, Error>;
 
     /// Sealed secrets of all endpoints, newest first.
-    async fn secrets(&self) -> Result<Vec<SealedSecret>, Error> {
-        Err(unbuilt())
-    }
+    async fn secrets(&self) -> Result<Vec<SealedSecret>, Error>;
 
     /// Keeps a secret; one with the same id is replaced (sealed again under another key).
-    async fn put_secret(&self, secret: SealedSecret) -> Result<(), Error> {
-        let _ = (secret,);
-        Err(unbuilt())
-    }
+    async fn put_secret(&self, secret: SealedSecret) -> Result<(), Error>;
 
     /// Removes a secret. `Stale`: there is none.
-    async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error> {
-        let _ = (id,);
-        Err(unbuilt())
-    }
+    async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error>;
 
     /// One step of retention: removes at most `limit` rows of each kind, of events, deliveries and
     /// quarantined bodies. When it says that there is no more, another step at that time would
@@ -258,47 +224,27 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
         retention: &Retention,
         limit: usize,
-    ) -> Result<Pruned, Error> {
-        let _ = (now, retention, limit);
-        Err(unbuilt())
-    }
+    ) -> Result<Pruned, Error>;
 
     /// Bytes of what is stored, without what is free.
-    async fn size_bytes(&self) -> Result<u64, Error> {
-        Err(unbuilt())
-    }
+    async fn size_bytes(&self) -> Result<u64, Error>;
 
     /// Looks whether what is stored is whole and agrees with itself. Reads everything.
-    async fn check(&self) -> Result<Vec<Finding>, Error> {
-        Err(unbuilt())
-    }
+    async fn check(&self) -> Result<Vec<Finding>, Error>;
 
     /// Gives free space back to the system. Takes as long as it takes; writes wait.
-    async fn vacuum(&self) -> Result<(), Error> {
-        Err(unbuilt())
-    }
+    async fn vacuum(&self) -> Result<(), Error>;
 
     /// Reads rows for a copy, within [`limits`]; `None`: that was the end.
     async fn export(
         &self,
         after: Option<CopyCursor>,
-    ) -> Result<(Vec<Record>, Option<CopyCursor>), Error> {
-        let _ = (after,);
-        Err(unbuilt())
-    }
+    ) -> Result<(Vec<Record>, Option<CopyCursor>), Error>;
 
     /// Writes rows of a copy in one transaction. What is here already is left as it is, so that a
     /// copy can be begun again. Tells how many were new.
-    async fn import(&self, records: Vec<Record>) -> Result<u64, Error> {
-        let _ = (records,);
-        Err(unbuilt())
-    }
+    async fn import(&self, records: Vec<Record>) -> Result<u64, Error>;
 
     /// Finishes what is queued and closes. Later calls answer [`Error::Closed`].
     async fn close(&self) -> Result<(), Error>;
-}
-
-/// Until every adapter has it.
-fn unbuilt() -> Error {
-    Error::Damaged("not built yet".to_owned())
 }

@@ -83,7 +83,7 @@ impl Rate {
         let rested = state.0.max(now_us);
         // The state may run ahead of now by a burst less one: then one more may go.
         let ahead_max = self.interval_us.saturating_mul(i64::from(self.burst));
-        let left_us = ahead_max.saturating_sub(rested - now_us);
+        let left_us = ahead_max.saturating_sub(rested.saturating_sub(now_us));
         let free = usize::try_from(left_us / self.interval_us).unwrap_or(0);
         let requests = wanted.min(free);
         let taken = i64::try_from(requests).unwrap_or(i64::MAX);

@@ -260,9 +260,7 @@ impl Story {
         self.world.tell("all is well".to_owned());
         self.outage_ends_ms = None;
         self.set_faults(0);
-        let mut moods = self.world.moods.lock().unwrap();
-        moods.values_mut().for_each(|mood| *mood = Mood::Well);
-        drop(moods);
+        self.world.moods.lock().unwrap().values_mut().for_each(|mood| *mood = Mood::Well);
         self.start();
         self.hosts.iter().flatten().for_each(|host| host.clock.set_right());
         // An attempt under way may still close what is opened now.

@@ -12,8 +12,7 @@
 //! next call gets a new one, from the server of the URL that takes writes. Not promised: that hosts
 //! whose clocks differ by more than a lease's margin never send a delivery twice.
 //!
-//! The server is 14 or newer, and reached directly or through a pooler in session mode: settings
-//! and prepared statements belong to a connection.
+//! The server is 14 or newer, and reached directly or through a pooler in session mode.
 
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,

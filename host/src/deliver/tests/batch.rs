@@ -90,11 +90,11 @@ async fn a_batch_that_fails_is_tried_again_whole_and_alone() {
     assert_eq!(batches.remove(0), [1, 2]);
     batches.sort();
     assert_eq!(batches, [vec![1, 2], vec![3]]);
-    let sent = stage.script.sent.lock().unwrap();
-    let ids: Vec<_> =
-        sent.iter().map(|(_, outgoing)| outgoing.headers["webhook-id"].clone()).collect();
+    let ids: Vec<_> = {
+        let sent = stage.script.sent.lock().unwrap();
+        sent.iter().map(|(_, outgoing)| outgoing.headers["webhook-id"].clone()).collect()
+    };
     assert_eq!(ids.iter().filter(|id| **id == batch_id([1, 2]).as_str()).count(), 2);
-    drop(sent);
     for number in 1..=2 {
         let numbers: Vec<u32> = stage.attempts(number).await.iter().map(|a| a.number).collect();
         assert_eq!(numbers, [1, 2]);

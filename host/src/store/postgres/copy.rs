@@ -86,9 +86,12 @@ fn cut(page: Vec<Exported>, place: usize) -> (Vec<Record>, Option<CopyCursor>) {
     (records, cursor)
 }
 
+/// Reads a row of one kind.
+type Read = fn(&Row) -> Result<Exported, Fault>;
+
 /// Rows of one kind after `key`. Those with bodies are read few at a time.
 async fn page(client: &impl GenericClient, kind: Kind, key: &[u8]) -> Result<Vec<Exported>, Fault> {
-    let (sql, get): (String, fn(&Row) -> Result<Exported, Fault>) = match kind {
+    let (sql, get): (String, Read) = match kind {
         Kind::Event => (after_id(rows::EVENT, "e.id", key, 64), event),
         Kind::Lane => return lanes(client, key).await,
         Kind::Replay => (after_id(replay::REPLAY, "r.id", key, CLAIM_MAX), replay_row),

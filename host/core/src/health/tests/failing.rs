@@ -45,7 +45,7 @@ fn five_days_without_a_success_disable() {
         (HOUR_MS, FAILING_MS_MAX - 1, None),
         (HOUR_MS, FAILING_MS_MAX, Some(DisabledReason::Failing)),
         // 20 attempts, the last one on the fifth day.
-        (FAILING_MS_MAX / 19, FAILING_MS_MAX, Some(DisabledReason::Failing)),
+        (FAILING_MS_MAX / 19 + 1, FAILING_MS_MAX, Some(DisabledReason::Failing)),
         // 19 are too few, however long it takes.
         (FAILING_MS_MAX / 18, FAILING_MS_MAX, None),
         (10 * DAY_MS, 180 * DAY_MS, None),

@@ -89,6 +89,9 @@ fn singles(
     Ok(singles)
 }
 
+/// The lanes of those that have one.
+type Lanes = HashMap<DeliveryId, Arc<str>>;
+
 /// What `limit` requests can be made of, with the lanes of those that have one. Reading ends with
 /// the first that is due too late for any batch, and once so many are free that `limit` are full.
 fn pool(
@@ -98,7 +101,7 @@ fn pool(
     batching: Batching,
     now: Timestamp,
     limit: usize,
-) -> Result<(Vec<Waiting>, HashMap<DeliveryId, Arc<str>>)> {
+) -> Result<(Vec<Waiting>, Lanes)> {
     let fills_until = now.plus_millis(batching.wait_ms());
     // One claim brings no more than this, whatever the limit.
     let enough = limit.saturating_mul(batching.events_max()).min(CLAIM_MAX + batching.events_max());

@@ -71,7 +71,7 @@ async fn replays_and_secrets_are_seen_by_the_owner() {
         note: None,
     };
     command.create_replay(replay.clone()).await.unwrap();
-    assert_eq!(owner.replays(9).await.unwrap(), [replay.clone()]);
+    assert_eq!(owner.replays(9).await.unwrap(), std::slice::from_ref(&replay));
     let (from, to) = (ReplayState::Running, ReplayState::Cancelled);
     let changed = command.change_replay(later(1), replay.id, from, to).await.unwrap();
     assert_eq!(changed, Recorded::Done);
@@ -85,7 +85,7 @@ async fn replays_and_secrets_are_seen_by_the_owner() {
         expires_at: Some(later(9)),
     };
     command.put_secret(secret.clone()).await.unwrap();
-    assert_eq!(owner.secrets().await.unwrap(), [secret.clone()]);
+    assert_eq!(owner.secrets().await.unwrap(), std::slice::from_ref(&secret));
     assert_eq!(command.remove_secret(secret.id).await.unwrap(), Recorded::Done);
     assert_eq!(owner.secrets().await.unwrap(), []);
 }
