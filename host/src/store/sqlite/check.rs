@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result};
 const DAMAGES_MAX: i64 = 100;
 
 /// Each counts rows that must not be there.
-const RULES: [(&str, &str); 19] = [
+const RULES: [(&str, &str); 18] = [
     (
         "events have no body",
         "SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT 1 FROM bodies WHERE id = e.body)",
@@ -75,13 +75,6 @@ const RULES: [(&str, &str); 19] = [
         "SELECT count(*) FROM (SELECT 1 FROM deliveries \
          WHERE status = 0 AND lane IS NOT NULL AND held = 0 \
          GROUP BY lane, endpoint HAVING count(*) > 1)",
-    ),
-    (
-        "deliveries may go before the first of their lane",
-        "SELECT count(*) FROM deliveries d WHERE status = 0 AND held = 0 AND lane IS NOT NULL \
-         AND EXISTS (SELECT 1 FROM deliveries f WHERE f.status = 0 AND f.lane = d.lane \
-         AND f.endpoint = d.endpoint AND f.held = 1 \
-         AND (coalesce(f.sequence, 0), f.id) < (coalesce(d.sequence, 0), d.id))",
     ),
     (
         "deliveries are held outside of a lane",
