@@ -38,7 +38,6 @@ async fn a_key_is_rotated_under_load_and_no_event_is_refused() -> Result<()> {
     let mut senders = JoinSet::new();
     for (sender, secret) in [(0, NEW), (1, NEW), (2, OLD)] {
         let (gateway, stop, sent) = (gateway.clone(), stop.clone(), sent.clone());
-        #[expect(clippy::disallowed_methods, reason = "joined below")]
         senders.spawn(async move {
             let mut number = 0;
             while !stop.load(Ordering::SeqCst) {

@@ -201,7 +201,7 @@ fn a_receiver_can_pause_its_endpoint_for_an_hour_at_most() {
     ] {
         let mut endpoint = Endpoint::default();
         endpoint.ended(&outcome, at(0));
-        let until = pause_ms.map(|pause_ms| at(pause_ms));
+        let until = pause_ms.map(at);
         assert_eq!(endpoint.health.paused_until, until, "{outcome:?}");
         let gate = until.map_or(Gate::Open, |until| Gate::Closed(Some(until)));
         assert_eq!(endpoint.health.gate(at(0)), gate);
