@@ -7,7 +7,7 @@
 
 /// Every name, in the order of a write: before its transaction begins, before it is committed, and
 /// after that but before anybody is told.
-pub const POINTS: [&str; 18] = [
+pub const POINTS: [&str; 21] = [
     "append.begin.before",
     "append.commit.before",
     "append.commit.after",
@@ -26,7 +26,68 @@ pub const POINTS: [&str; 18] = [
     "upkeep.begin.before",
     "upkeep.commit.before",
     "upkeep.commit.after",
+    "claim.begin.before",
+    "claim.commit.before",
+    "claim.commit.after",
 ];
+
+/// What a transaction writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// An event.
+    Append,
+    /// What cannot become one.
+    Quarantine,
+    /// Plans.
+    Plan,
+    /// Attempts and what follows them.
+    Attempt,
+    /// A step of a replay.
+    Replay,
+    /// All that nobody waits for on the way of an event.
+    Upkeep,
+    /// Claims, where they are rows.
+    Claim,
+}
+
+// === impl Written ===
+
+impl Written {
+    /// All of them, in the order of [`POINTS`].
+    pub const ALL: [Self; 7] = [
+        Self::Append,
+        Self::Quarantine,
+        Self::Plan,
+        Self::Attempt,
+        Self::Replay,
+        Self::Upkeep,
+        Self::Claim,
+    ];
+
+    /// Its names of [`POINTS`]: before the transaction, before and after its commit.
+    pub const fn points(self) -> [&'static str; 3] {
+        match self {
+            Self::Append => ["append.begin.before", "append.commit.before", "append.commit.after"],
+            Self::Quarantine => {
+                ["quarantine.begin.before", "quarantine.commit.before", "quarantine.commit.after"]
+            }
+            Self::Plan => ["plan.begin.before", "plan.commit.before", "plan.commit.after"],
+            Self::Attempt => {
+                ["attempt.begin.before", "attempt.commit.before", "attempt.commit.after"]
+            }
+            Self::Replay => ["replay.begin.before", "replay.commit.before", "replay.commit.after"],
+            Self::Upkeep => ["upkeep.begin.before", "upkeep.commit.before", "upkeep.commit.after"],
+            Self::Claim => ["claim.begin.before", "claim.commit.before", "claim.commit.after"],
+        }
+    }
+
+    /// Passes one of its points: 0 before the transaction, 1 before its commit, 2 after it.
+    pub fn pass(self, boundary: usize) {
+        if let Some(name) = self.points().get(boundary) {
+            point(name);
+        }
+    }
+}
 
 /// Why a process cannot be armed.
 #[cfg(debug_assertions)]

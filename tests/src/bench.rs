@@ -85,7 +85,7 @@ pub async fn run(sections: &[Section], out: &mut dyn Write) -> anyhow::Result<()
                 Section::Edge => {
                     tokio::task::block_in_place(|| edge::run(EDGE_PLAN, &[], &mut table))?;
                 }
-                Section::Flow => flow::run(FLOW_ROUNDS, None, &mut table).await?,
+                Section::Flow => flow::run(FLOW_ROUNDS, &mut table).await?,
                 Section::Hang => flow::hang::run(FLOW_ROUNDS, &mut table).await?,
                 Section::Backlog => backlog::run(FLOW_ROUNDS, &mut table).await?,
                 Section::Memory => memory::run(&mut table).await?,

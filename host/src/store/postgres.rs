@@ -20,6 +20,7 @@ use super::{
     Pruned, Quarantined, Quota, Record, Recorded, ReplayState, ReplayStep, Retention, SealedSecret,
     Store, StoredDelivery, StoredEvent, StoredReplay,
 };
+use crate::crash::Written;
 use crate::tasks::{Kind, Tasks};
 use async_trait::async_trait;
 use livekit_webhook_core::delivery::DeadReason;
@@ -30,6 +31,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 mod append;
+mod call;
 mod claim;
 mod connect;
 mod copy;
@@ -57,6 +59,7 @@ pub use connect::{Address, UrlError};
 pub use open::{CONNECTIONS_DEFAULT, OpenError, Options};
 pub use tls::{Error as TlsError, Trust};
 
+use call::{read, write};
 use connect::{Connections, OPERATION_MAX, within};
 use counters::Delta;
 use endpoint::Endpoints;
@@ -81,40 +84,6 @@ struct Shared {
     endpoints: Endpoints,
 }
 
-/// One statement or several, outside a transaction.
-macro_rules! read {
-    ($store:expr, |$client:ident| $work:expr) => {{
-        let conn = $store.shared.connections.get().await?;
-        let result = within(OPERATION_MAX, async {
-            let $client = conn.client()?;
-            $work.await
-        });
-        let result = result.await;
-        Ok(conn.settle(result)?)
-    }};
-}
-
-/// One transaction, with its share of the counters.
-macro_rules! write {
-    ($store:expr, |$tx:ident, $delta:ident| $work:expr) => {{
-        $store.writable()?;
-        let mut conn = $store.shared.connections.get().await?;
-        let result = within(OPERATION_MAX, async {
-            let tx = conn.begin().await?;
-            let mut delta = Delta::default();
-            let value = {
-                let ($tx, $delta) = (&tx, &mut delta);
-                $work.await?
-            };
-            counters::add(&tx, delta).await?;
-            tx.commit().await?;
-            Ok(value)
-        });
-        let result = result.await;
-        conn.settle(result)?
-    }};
-}
-
 // === impl PostgresStore ===
 
 impl PostgresStore {
@@ -132,7 +101,7 @@ impl PostgresStore {
     }
 
     async fn give_back(&self, claimed: &[Claimed]) -> Result<(), Error> {
-        write!(self, |tx, _delta| claim::release(tx, claimed));
+        write!(self, Upkeep, |tx, _delta| claim::release(tx, claimed));
         Ok(())
     }
 
@@ -185,7 +154,7 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<Claim<StoredEvent>>, Error> {
         self.release_rest().await?;
-        Ok(write!(self, |tx, _delta| plan::claim(tx, now, lease_ms, limit)))
+        Ok(write!(self, Claim, |tx, _delta| plan::claim(tx, now, lease_ms, limit)))
     }
 
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
@@ -195,7 +164,8 @@ impl Store for PostgresStore {
             }
         });
         let numbers = self.numbers(names.collect()).await?;
-        let recorded = write!(self, |tx, delta| plan::record(tx, &numbers, now, &plans, delta));
+        let recorded =
+            write!(self, Plan, |tx, delta| plan::record(tx, &numbers, now, &plans, delta));
         self.hints.say(Hint::Deliveries);
         Ok(recorded)
     }
@@ -218,7 +188,8 @@ impl Store for PostgresStore {
         now: Timestamp,
         results: Vec<AttemptResult>,
     ) -> Result<Vec<Recorded>, Error> {
-        let recorded = write!(self, |tx, delta| record::attempts(tx, now, &results, delta));
+        let recorded =
+            write!(self, Attempt, |tx, delta| record::attempts(tx, now, &results, delta));
         self.hints.say(Hint::Deliveries);
         Ok(recorded)
     }
@@ -247,7 +218,8 @@ impl Store for PostgresStore {
         let Some(number) = numbers.get(&health.endpoint).copied() else {
             return Ok(Recorded::Stale);
         };
-        let recorded = write!(self, |tx, _delta| endpoint::record(tx, number, &health, false));
+        let recorded =
+            write!(self, Upkeep, |tx, _delta| endpoint::record(tx, number, &health, false));
         self.hints.say(Hint::Deliveries);
         Ok(recorded)
     }
@@ -260,8 +232,9 @@ impl Store for PostgresStore {
         note: String,
         limit: usize,
     ) -> Result<u64, Error> {
-        let given_up =
-            write!(self, |tx, delta| record::give_up(tx, now, &owed, reason, &note, limit, delta));
+        let given_up = write!(self, Upkeep, |tx, delta| record::give_up(
+            tx, now, &owed, reason, &note, limit, delta
+        ));
         self.hints.say(Hint::Deliveries);
         Ok(given_up)
     }
@@ -308,7 +281,7 @@ impl Store for PostgresStore {
     }
 
     async fn create_replay(&self, replay: StoredReplay) -> Result<(), Error> {
-        write!(self, |tx, _delta| replay::create(tx, &replay));
+        write!(self, Upkeep, |tx, _delta| replay::create(tx, &replay));
         self.hints.say(Hint::Deliveries);
         Ok(())
     }
@@ -320,7 +293,8 @@ impl Store for PostgresStore {
     async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error> {
         let names = step.deliveries.iter().map(|delivery| delivery.endpoint.as_str());
         let numbers = self.numbers(names.collect()).await?;
-        let recorded = write!(self, |tx, delta| replay::record(tx, &numbers, now, &step, delta));
+        let recorded =
+            write!(self, Replay, |tx, delta| replay::record(tx, &numbers, now, &step, delta));
         self.hints.say(Hint::Deliveries);
         Ok(recorded)
     }
@@ -332,7 +306,7 @@ impl Store for PostgresStore {
         from: ReplayState,
         to: ReplayState,
     ) -> Result<Recorded, Error> {
-        let recorded = write!(self, |tx, _delta| replay::change(tx, now, replay, from, to));
+        let recorded = write!(self, Upkeep, |tx, _delta| replay::change(tx, now, replay, from, to));
         self.hints.say(Hint::Deliveries);
         Ok(recorded)
     }
@@ -342,12 +316,12 @@ impl Store for PostgresStore {
     }
 
     async fn put_secret(&self, secret: SealedSecret) -> Result<(), Error> {
-        write!(self, |tx, _delta| upkeep::put_secret(tx, &secret, true));
+        write!(self, Upkeep, |tx, _delta| upkeep::put_secret(tx, &secret, true));
         Ok(())
     }
 
     async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error> {
-        Ok(write!(self, |tx, _delta| upkeep::remove_secret(tx, id)))
+        Ok(write!(self, Upkeep, |tx, _delta| upkeep::remove_secret(tx, id)))
     }
 
     async fn prune(
@@ -356,7 +330,7 @@ impl Store for PostgresStore {
         retention: &Retention,
         limit: usize,
     ) -> Result<Pruned, Error> {
-        Ok(write!(self, |tx, delta| prune::step(tx, now, retention, limit, delta)))
+        Ok(write!(self, Upkeep, |tx, delta| prune::step(tx, now, retention, limit, delta)))
     }
 
     async fn size_bytes(&self) -> Result<u64, Error> {
@@ -385,16 +359,14 @@ impl Store for PostgresStore {
 
     async fn import(&self, records: Vec<Record>) -> Result<u64, Error> {
         let numbers = self.numbers(copy::endpoints(&records)).await?;
-        Ok(write!(self, |tx, delta| copy::import(tx, &numbers, &records, delta)))
+        Ok(write!(self, Upkeep, |tx, delta| copy::import(tx, &numbers, &records, delta)))
     }
 
     async fn close(&self) -> Result<(), Error> {
         self.stop();
         let is_idle = self.tasks.idle(Kind::Worker, writer::CLOSE_MAX).await;
         self.shared.connections.close();
-        match is_idle {
-            true => Ok(()),
-            false => Err(Error::Unavailable("what was queued was not written in time".into())),
-        }
+        let in_vain = || Error::Unavailable("what was queued was not written in time".into());
+        is_idle.then_some(()).ok_or_else(in_vain)
     }
 }

@@ -47,8 +47,9 @@ mod writer;
 pub use open::{OpenError, Options};
 pub use writer::SYNC_DELAY_MS;
 
+use crate::crash::Written;
 use write::{Effects, Scope, Walks};
-use writer::{Command, Kind, Message, QUEUE_BYTES_MAX};
+use writer::{Command, Message, QUEUE_BYTES_MAX};
 
 /// Connections that read at the same time.
 pub const READERS_MAX: usize = 4;
@@ -169,7 +170,7 @@ impl SqliteStore {
     }
 
     /// Queues a command of ingest, or says that the queue is full.
-    async fn offer<T, F>(&self, kind: Kind, bytes: usize, run: F) -> Result<T, Error>
+    async fn offer<T, F>(&self, kind: Written, bytes: usize, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -187,7 +188,7 @@ impl SqliteStore {
     }
 
     /// Queues a command of a worker, which waits for its place: it makes room, and workers are few.
-    async fn send<T, F>(&self, kind: Kind, run: F) -> Result<T, Error>
+    async fn send<T, F>(&self, kind: Written, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -195,7 +196,7 @@ impl SqliteStore {
         self.send_as(Role::Owner, kind, run).await
     }
 
-    async fn send_as<T, F>(&self, needed: Role, kind: Kind, run: F) -> Result<T, Error>
+    async fn send_as<T, F>(&self, needed: Role, kind: Written, run: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -214,7 +215,7 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnMut(&mut Scope<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.send_as(Role::Beside, Kind::Upkeep, run).await
+        self.send_as(Role::Beside, Written::Upkeep, run).await
     }
 
     async fn compact(&self) -> Result<(), Error> {

@@ -57,6 +57,32 @@ async fn a01_kill_9_at_every_write_boundary_loses_nothing() -> Result<()> {
     tokio::try_join!(append, plan, attempt).map(drop)
 }
 
+/// One life for each boundary, on one database. What a life had claimed is free again when its
+/// leases have ended, so the witnesses are heard once, after the last death and later than these.
+#[tokio::test]
+async fn a01_kill_9_at_every_write_boundary_loses_nothing_on_postgresql() -> Result<()> {
+    let mut dice = Dice::new(2);
+    let mut rig = Rig::start(Kept::Postgres, "", &mut dice).await?;
+    rig.gateway.terminate(BOUND).await?;
+    let is_on_the_way = |point: &&&str| {
+        ["append", "claim", "plan", "attempt"].iter().any(|group| point.starts_with(group))
+    };
+    for point in POINTS.iter().filter(is_on_the_way) {
+        let crash_at = format!("{point}:{}", PASSES[1]);
+        rig.come_back(Some(&crash_at)).await?;
+        let first = rig.sent();
+        while !rig.look_for_death(LOOK).await? {
+            ensure!(rig.sent() - first < EVENTS_MAX, "{crash_at} was never reached");
+            rig.notify(&mut dice);
+        }
+    }
+    rig.come_back_for_good().await?;
+    let verdict = rig.verdict().await?;
+    ensure!(verdict.violations.is_empty(), "{:#?}", verdict.violations);
+    ensure!(verdict.acknowledged > 0, "nothing was acknowledged: {verdict:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a01_kill_9_at_odd_moments_loses_nothing() -> Result<()> {
     // The seed is fixed, so that a failure is the code's; `make soak` rolls others.

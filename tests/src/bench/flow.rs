@@ -17,6 +17,7 @@ pub mod sink;
 
 use super::table::Table;
 use crate::gateway::{Gateway, Setup};
+use crate::postgres::{self, Postgres};
 use anyhow::Context as _;
 use load::{Load, Measured};
 use sink::Sink;
@@ -57,17 +58,14 @@ struct Side {
     rounds: Vec<Measured>,
 }
 
-/// Measures `rounds` rounds for each of these numbers of endpoints and writes the sections.
-/// `postgres` is the URL of an empty database; without it only the embedded store is measured.
+/// Measures `rounds` rounds for one endpoint and for five and writes the sections. The PostgreSQL is
+/// a server of its own beside the others, as it comes, with every commit synced.
 ///
 /// # Errors
 /// When a side does not start, answers other than 200, loses an event, or the table cannot be
 /// written.
-pub async fn run(
-    rounds: usize,
-    postgres: Option<&str>,
-    table: &mut Table<'_>,
-) -> anyhow::Result<()> {
+pub async fn run(rounds: usize, table: &mut Table<'_>) -> anyhow::Result<()> {
+    let postgres = Postgres::start(&postgres::Setup::default()).await?;
     for endpoints in [1, 5] {
         let sink = Sink::start().await?;
         let folder = tempfile::tempdir()?;
@@ -76,10 +74,8 @@ pub async fn run(
         let mut sides = vec![Side::new("floor", floor, None)];
         let ours = setup(sink.address(), endpoints);
         sides.push(Side::start("sqlite", &ours).await?);
-        if let Some(url) = postgres {
-            let url = format!("{url}_{endpoints}");
-            sides.push(Side::start("postgres", &ours.clone().store_url(&url)).await?);
-        }
+        let database = postgres.database().await?;
+        sides.push(Side::start("postgres", &ours.store_url(database.url())).await?);
         let mut load = Load::new(sink, endpoints);
         let events = measure(&mut load, &mut sides, rounds).await?;
         tell(table, rounds, events, endpoints, &sides)?;

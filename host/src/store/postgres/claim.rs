@@ -16,6 +16,7 @@ use super::plan::fence_column;
 use super::rows::{DELIVERY, DELIVERY_COLUMNS, bytes, delivery, id};
 use super::types::{Id, big, encode, time};
 use super::waiting::{self, Waits};
+use crate::crash::Written;
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::requests::{self, Request};
 use crate::store::{Claim, Claimed, Due, DueDelivery, Fence, Quota};
@@ -131,12 +132,15 @@ pub async fn due(
     if worth.is_empty() {
         return Ok(Due { claims: Vec::new(), next_at: next_at.at });
     }
+    Written::Claim.pass(0);
     let tx = conn.begin().await?;
     let open = open(&tx, now, worth, &mut next_at).await?;
     let taken = choose(&tx, now, &open, &mut next_at).await?;
     charge(&tx, now, &open, &taken).await?;
     let claims = take(&tx, now.plus_millis(lease_ms), &taken).await?;
+    Written::Claim.pass(1);
     tx.commit().await?;
+    Written::Claim.pass(2);
     let next_at = next_at.at.filter(|_| claims.is_empty());
     Ok(Due { claims, next_at })
 }

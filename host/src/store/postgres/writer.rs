@@ -10,6 +10,7 @@ use super::connect::{OPERATION_MAX, within};
 use super::counters::{self, Delta};
 use super::fault::Fault;
 use super::{Shared, append};
+use crate::crash::Written;
 use crate::store::{Appended, Error, NewEvent, Quarantined};
 use deadpool_postgres::Transaction;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -172,9 +173,12 @@ impl Writer {
     async fn transact(&self, commands: &[&Command]) -> Result<Vec<Appended>, Fault> {
         let mut conn = self.shared.connections.get().await?;
         let result = within(OPERATION_MAX, async {
+            pass(commands, 0);
             let tx = conn.begin().await?;
             let answers = self.run_all(&tx, commands).await?;
+            pass(commands, 1);
             tx.commit().await?;
+            pass(commands, 2);
             Ok(answers)
         })
         .await;
@@ -218,5 +222,16 @@ fn together(fault: &Arc<Fault>) -> Error {
         Fault::Closed => Error::Closed,
         fault if fault.is_of_the_statement() => Error::Damaged(super::fault::chain(fault)),
         _ => Error::Unavailable(Box::new(Together(Arc::clone(fault)))),
+    }
+}
+
+/// Passes the crash points of whatever is written.
+fn pass(commands: &[&Command], boundary: usize) {
+    let is_append = |command: &&Command| matches!(command, Command::Append(_));
+    if commands.iter().any(is_append) {
+        Written::Append.pass(boundary);
+    }
+    if !commands.iter().all(is_append) {
+        Written::Quarantine.pass(boundary);
     }
 }

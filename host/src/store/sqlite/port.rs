@@ -1,7 +1,7 @@
 //! The port, call by call: who runs it, and where.
 
-use super::writer::Kind;
 use super::{Role, Scope, SqliteStore, candidates, check, claim, export, pages, read, write};
+use crate::crash::Written;
 use crate::store::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
     EndpointHealth, Error, EventFilter, Finding, NewEvent, Oldest, Owed, Plan, Pruned, Quarantined,
@@ -22,12 +22,15 @@ const STEP_MAX: usize = 4_096;
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, event: NewEvent) -> Result<Appended, Error> {
-        self.offer(Kind::Append, event.body.len(), move |scope| write::append(scope, &event)).await
+        self.offer(Written::Append, event.body.len(), move |scope| write::append(scope, &event))
+            .await
     }
 
     async fn quarantine(&self, item: Quarantined) -> Result<(), Error> {
-        self.offer(Kind::Quarantine, item.body.len(), move |scope| write::quarantine(scope, &item))
-            .await
+        self.offer(Written::Quarantine, item.body.len(), move |scope| {
+            write::quarantine(scope, &item)
+        })
+        .await
     }
 
     async fn claim_unplanned(
@@ -41,7 +44,7 @@ impl Store for SqliteStore {
     }
 
     async fn record_plans(&self, now: Timestamp, plans: Vec<Plan>) -> Result<Vec<Recorded>, Error> {
-        self.send(Kind::Plan, move |scope| write::plans(scope, now, &plans)).await
+        self.send(Written::Plan, move |scope| write::plans(scope, now, &plans)).await
     }
 
     async fn claim_due(
@@ -59,7 +62,7 @@ impl Store for SqliteStore {
         now: Timestamp,
         results: Vec<AttemptResult>,
     ) -> Result<Vec<Recorded>, Error> {
-        self.send(Kind::Attempt, move |scope| write::attempts(scope, now, &results)).await
+        self.send(Written::Attempt, move |scope| write::attempts(scope, now, &results)).await
     }
 
     async fn release(&self, claimed: Vec<Claimed>) -> Result<(), Error> {
@@ -135,7 +138,7 @@ impl Store for SqliteStore {
         let run = move |scope: &mut Scope<'_>| {
             write::give_up(scope, now, &owed, reason, &note, limit.clamp(1, STEP_MAX))
         };
-        self.send(Kind::Upkeep, run).await
+        self.send(Written::Upkeep, run).await
     }
 
     async fn candidates(
@@ -157,7 +160,7 @@ impl Store for SqliteStore {
     }
 
     async fn record_replay(&self, now: Timestamp, step: ReplayStep) -> Result<Recorded, Error> {
-        self.send(Kind::Replay, move |scope| write::record_replay(scope, now, &step)).await
+        self.send(Written::Replay, move |scope| write::record_replay(scope, now, &step)).await
     }
 
     async fn change_replay(
@@ -192,7 +195,7 @@ impl Store for SqliteStore {
         let run = move |scope: &mut Scope<'_>| {
             write::prune(scope, now, &retention, limit.clamp(1, STEP_MAX))
         };
-        self.send(Kind::Upkeep, run).await
+        self.send(Written::Upkeep, run).await
     }
 
     async fn size_bytes(&self) -> Result<u64, Error> {
@@ -215,7 +218,7 @@ impl Store for SqliteStore {
     }
 
     async fn import(&self, records: Vec<Record>) -> Result<u64, Error> {
-        self.send(Kind::Upkeep, move |scope| write::import(scope, &records)).await
+        self.send(Written::Upkeep, move |scope| write::import(scope, &records)).await
     }
 
     async fn close(&self) -> Result<(), Error> {

@@ -92,26 +92,26 @@ async fn a_full_disk_is_survived() {
     planned(&store, 1, vec![delivery(1, "a")]).await;
     let claim = claim_due(&store, START, "a", 1).await.remove(0);
     let pages = store
-        .send(Kind::Upkeep, |scope| {
+        .send(Written::Upkeep, |scope| {
             let pages: i64 = scope.conn.query_row("PRAGMA page_count", [], |row| row.get(0))?;
             Ok(pages)
         })
         .await
         .unwrap();
-    store.send(Kind::Upkeep, page_limit(pages)).await.unwrap();
+    store.send(Written::Upkeep, page_limit(pages)).await.unwrap();
     let large = NewEvent { body: vec![b'x'; 1 << 20].into(), ..event(2) };
     assert!(matches!(store.append(large.clone()).await, Err(Error::Unavailable(_))));
     // The plan that fails keeps its claim: the same fence records it once there is room.
-    store.send(Kind::Upkeep, page_limit(1 << 30)).await.unwrap();
+    store.send(Written::Upkeep, page_limit(1 << 30)).await.unwrap();
     store.append(event(3)).await.unwrap();
     let unplanned = claim_event(&store).await;
-    store.send(Kind::Upkeep, page_limit(pages)).await.unwrap();
+    store.send(Written::Upkeep, page_limit(pages)).await.unwrap();
     let body = Some(vec![b'x'; 1 << 20].into());
     let wide = NewDelivery { body, ..delivery(9, "a") };
     let plans = vec![crate::store::conformance::plan(&unplanned, vec![wide])];
     let failed = store.record_plans(later(1), plans.clone()).await;
     assert!(matches!(failed, Err(Error::Unavailable(_))));
-    store.send(Kind::Upkeep, page_limit(1 << 30)).await.unwrap();
+    store.send(Written::Upkeep, page_limit(1 << 30)).await.unwrap();
     assert_eq!(store.record_plans(later(1), plans).await.unwrap(), [Recorded::Done]);
     assert_eq!(store.append(large).await.unwrap(), Appended::Stored);
     let done = crate::store::conformance::result(
@@ -129,6 +129,6 @@ fn page_limit(pages: i64) -> impl FnMut(&mut Scope<'_>) -> rusqlite::Result<()> 
 
 #[test]
 fn every_write_has_its_crash_points() {
-    let points: Vec<_> = Kind::ALL.into_iter().flat_map(Kind::points).collect();
+    let points: Vec<_> = Written::ALL.into_iter().flat_map(Written::points).collect();
     assert_eq!(points, crate::crash::POINTS);
 }

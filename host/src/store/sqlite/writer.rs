@@ -14,7 +14,7 @@
 
 use super::write::{Effects, Scope};
 use super::{Shared, lanes, read};
-use crate::crash;
+use crate::crash::Written;
 use crate::store::Error;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use std::collections::HashMap;
@@ -62,21 +62,9 @@ pub enum Message {
     Vacuum(oneshot::Sender<Result<(), Error>>),
 }
 
-/// What a command writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Append,
-    Quarantine,
-    Plan,
-    Attempt,
-    Replay,
-    /// All that nobody waits for on the way of an event.
-    Upkeep,
-}
-
 /// A command and the bytes it holds.
 pub struct Queued {
-    pub kind: Kind,
+    pub kind: Written,
     pub work: Box<dyn Work>,
     pub bytes: usize,
     /// In the queue; given back when the command is answered.
@@ -108,7 +96,7 @@ where
 {
     /// A command of `bytes` body bytes, and where its result arrives.
     pub fn queued(
-        kind: Kind,
+        kind: Written,
         bytes: usize,
         place: OwnedSemaphorePermit,
         run: F,
@@ -134,38 +122,6 @@ where
         let Self { result, reply, .. } = *self;
         // Whoever asked may be gone; the write stands all the same.
         let _ = reply.send(outcome.and_then(|()| result.ok_or_else(never_run)));
-    }
-}
-
-// === impl Kind ===
-
-impl Kind {
-    pub const ALL: [Self; 6] =
-        [Self::Append, Self::Quarantine, Self::Plan, Self::Attempt, Self::Replay, Self::Upkeep];
-
-    /// Names of [`crash::POINTS`]: before the transaction, before and after its commit.
-    pub const fn points(self) -> [&'static str; 3] {
-        match self {
-            Self::Append => ["append.begin.before", "append.commit.before", "append.commit.after"],
-            Self::Quarantine => {
-                ["quarantine.begin.before", "quarantine.commit.before", "quarantine.commit.after"]
-            }
-            Self::Plan => ["plan.begin.before", "plan.commit.before", "plan.commit.after"],
-            Self::Attempt => {
-                ["attempt.begin.before", "attempt.commit.before", "attempt.commit.after"]
-            }
-            Self::Replay => ["replay.begin.before", "replay.commit.before", "replay.commit.after"],
-            Self::Upkeep => ["upkeep.begin.before", "upkeep.commit.before", "upkeep.commit.after"],
-        }
-    }
-
-    /// Passes the points of whatever `batch` writes, once for each kind.
-    fn pass(batch: &[Queued], boundary: usize) {
-        for kind in Self::ALL {
-            if batch.iter().any(|queued| queued.kind == kind) {
-                crash::point(kind.points()[boundary]);
-            }
-        }
     }
 }
 
@@ -251,7 +207,8 @@ impl Writer {
 
     /// A batch is synced with its commit, unless all of it can wait, and has not waited long.
     fn set_syncs(&mut self, batch: &[Queued]) -> rusqlite::Result<()> {
-        let waits = batch.iter().all(|queued| matches!(queued.kind, Kind::Plan | Kind::Attempt));
+        let waits =
+            batch.iter().all(|queued| matches!(queued.kind, Written::Plan | Written::Attempt));
         let delay = Duration::from_millis(SYNC_DELAY_MS);
         let is_late = self.unsynced_since.is_some_and(|since| since.elapsed() >= delay);
         let syncs = !waits || is_late;
@@ -306,7 +263,7 @@ impl Writer {
 
     fn transact(&mut self, batch: &mut [Queued], effects: &mut Effects) -> rusqlite::Result<()> {
         self.set_syncs(batch)?;
-        Kind::pass(batch, 0);
+        pass(batch, 0);
         // Dropped without a commit, it rolls back.
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut scope =
@@ -316,9 +273,9 @@ impl Writer {
         }
         lanes::put_in_order(&mut scope)?;
         save_counters(&tx, effects)?;
-        Kind::pass(batch, 1);
+        pass(batch, 1);
         tx.commit()?;
-        Kind::pass(batch, 2);
+        pass(batch, 2);
         Ok(())
     }
 }
@@ -347,4 +304,13 @@ fn is_everybodys(error: &rusqlite::Error) -> bool {
         ErrorCode::NotADatabase,
     ];
     error.sqlite_error_code().is_some_and(|code| codes.contains(&code))
+}
+
+/// Passes the points of whatever `batch` writes, once for each kind.
+fn pass(batch: &[Queued], boundary: usize) {
+    for kind in Written::ALL {
+        if batch.iter().any(|queued| queued.kind == kind) {
+            kind.pass(boundary);
+        }
+    }
 }

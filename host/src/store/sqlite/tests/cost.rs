@@ -122,7 +122,7 @@ async fn backlog() -> (tempfile::TempDir, SqliteStore) {
         scope.effects.lanes.delivery("prod/r", 1);
         scope.conn.execute(sql, params![event, start - 200_000, "prod/r"])
     };
-    assert_eq!(store.send(Kind::Upkeep, fill).await.unwrap(), 100_000);
+    assert_eq!(store.send(Written::Upkeep, fill).await.unwrap(), 100_000);
     (folder, store)
 }
 
@@ -165,7 +165,7 @@ async fn a_long_lane_costs_a_record_nothing() {
         livekit_webhook_core::delivery::Next::Delivered,
     );
     let count = store
-        .send(Kind::Attempt, move |scope| {
+        .send(Written::Attempt, move |scope| {
             write::attempts(scope, START, std::slice::from_ref(&done))?;
             lanes::put_in_order(scope)?;
             let statement = scope.conn.prepare_cached(lanes::OWED)?;

@@ -57,7 +57,7 @@ async fn damage_is_told() {
         let store = open(&file(&folder));
         planned(&store, 1, vec![delivery(1, "a")]).await;
         assert_eq!(store.check().await.unwrap(), []);
-        store.send(Kind::Upkeep, move |scope| scope.conn.execute(sql, [])).await.unwrap();
+        store.send(Written::Upkeep, move |scope| scope.conn.execute(sql, [])).await.unwrap();
         let found = store.check().await.unwrap();
         assert!(found.contains(&Finding(words.to_owned())), "{sql}: {found:?}");
     }
@@ -71,9 +71,9 @@ async fn a_commit_that_waits_for_its_sync_is_seen_at_once() {
     let store = open(&path);
     planned(&store, 1, vec![delivery(1, "a")]).await;
     let level = |conn: &Connection| conn.query_row("PRAGMA synchronous", [], |row| row.get(0));
-    let of_plan: i64 = store.send(Kind::Plan, move |scope| level(scope.conn)).await.unwrap();
-    let of_append: i64 = store.send(Kind::Append, move |scope| level(scope.conn)).await.unwrap();
-    let of_upkeep: i64 = store.send(Kind::Upkeep, move |scope| level(scope.conn)).await.unwrap();
+    let of_plan: i64 = store.send(Written::Plan, move |scope| level(scope.conn)).await.unwrap();
+    let of_append: i64 = store.send(Written::Append, move |scope| level(scope.conn)).await.unwrap();
+    let of_upkeep: i64 = store.send(Written::Upkeep, move |scope| level(scope.conn)).await.unwrap();
     const NORMAL: i64 = 1;
     const FULL: i64 = 2;
     assert_eq!((of_plan, of_append, of_upkeep), (NORMAL, FULL, FULL));
