@@ -358,6 +358,7 @@ impl Shared {
         Deliverer {
             endpoints: places(config),
             in_flight_max: config.deliver.in_flight_max,
+            host: config.deliver.host.clone(),
             store: self.store.clone(),
             transport,
             clock: self.clock.clone(),

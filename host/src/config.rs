@@ -36,6 +36,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Longest name of a host, in bytes: that of a domain name.
+pub const HOST_BYTES_MAX: usize = 255;
 /// Largest configuration file, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -136,6 +138,9 @@ pub struct Deliver {
     pub grace: Duration,
     /// The HTTP proxy that every connection goes through.
     pub proxy: Option<SocketAddr>,
+    /// What the attempt log calls this host: as configured, else the machine's name, where the
+    /// system tells it.
+    pub host: Option<String>,
 }
 
 /// Why there is no configuration.

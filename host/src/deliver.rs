@@ -73,6 +73,8 @@ pub struct Deliverer {
     pub endpoints: BTreeMap<String, Place>,
     /// Requests in flight over all endpoints.
     pub in_flight_max: usize,
+    /// What the attempt log calls this host.
+    pub host: Option<String>,
     /// Where deliveries are.
     pub store: Arc<dyn Store>,
     /// How requests leave.

@@ -67,6 +67,9 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     if let Some(proxy) = config.deliver.proxy {
         writeln!(out, "proxy = \"http://{proxy}\"")?;
     }
+    if let Some(host) = &config.deliver.host {
+        writeln!(out, "host = {}", quoted(host))?;
+    }
     let keys: Vec<String> = config.vault.keys().iter().map(|key| key.id().to_owned()).collect();
     if !keys.is_empty() {
         let key = |id: &String| format!("{{ id = {}, secret = \"[redacted]\" }}", quoted(id));

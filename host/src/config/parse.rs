@@ -5,7 +5,7 @@ use super::plugin::plugins;
 use super::reader::{Problem, Problems, Section};
 use super::secret::{self, Environment};
 use super::traffic::{rate, retention};
-use super::{Config, Deliver, Ingest, Key, Plugin, Source, Store};
+use super::{Config, Deliver, HOST_BYTES_MAX, Ingest, Key, Plugin, Source, Store};
 use crate::ingest::{OnUnverified, Options};
 use crate::store::url::Url;
 use livekit_webhook_core::address_policy::allow::Allow;
@@ -165,9 +165,30 @@ fn deliver(mut section: Section) -> Deliver {
         }
         address
     });
+    let host = host(&mut section);
     section.finish();
     let policy = AddressPolicy::new(allow.clone(), plain);
-    Deliver { in_flight_max, policy, allow, plain_http, grace, proxy }
+    Deliver { in_flight_max, policy, allow, plain_http, grace, proxy, host }
+}
+
+/// `[deliver] host`, else the machine's name.
+fn host(section: &mut Section) -> Option<String> {
+    let Some(name) = section.string("host") else {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+        return Some(name.trim().to_owned()).filter(|name| is_host(name));
+    };
+    if !is_host(&name) {
+        section.problem(
+            "host",
+            format_args!("must be 1 to {HOST_BYTES_MAX} printable characters, no spaces"),
+        );
+        return None;
+    }
+    Some(name)
+}
+
+fn is_host(name: &str) -> bool {
+    (1..=HOST_BYTES_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<Named<Source>> {

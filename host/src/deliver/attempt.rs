@@ -100,7 +100,7 @@ impl Deliverer {
             outcome: outcome.clone(),
             timings: way.timings,
             address: way.address.map(|address| address.to_string()),
-            host: None,
+            host: self.host.clone(),
             request_headers: sent.request_headers,
             response_headers: lines::lines(&headers),
             response_start,

@@ -194,7 +194,7 @@ impl Deliverer {
         if let Some(until) = after.paused_until.filter(|_| after.paused_until > before.paused_until)
         {
             let until_ms = until.as_millis();
-            info!(endpoint, until_ms, "paused by the receiver, deliveries wait");
+            info!(endpoint, until_ms, "paused, deliveries wait");
         }
         match (before.disabled, after.disabled) {
             (None, Some(disabled)) => {

@@ -165,7 +165,7 @@ impl Deliverer {
             outcome: outcome.clone(),
             timings: Timings::default(),
             address: None,
-            host: None,
+            host: self.host.clone(),
             request_headers: String::new(),
             response_headers: String::new(),
             response_start: Bytes::new(),

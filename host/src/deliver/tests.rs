@@ -179,6 +179,7 @@ fn stage_over(store: Arc<MemoryStore>, endpoints: Vec<Endpoint>, in_flight_max: 
         entropy: Arc::new(Entropy::seeded(7)),
         bell: Bell::new(),
         hints: Bell::new(),
+        host: Some("gateway-1".to_owned()),
         secrets: Live::default(),
         metrics: Arc::new(Metrics::new()),
         in_flight: InFlight::default(),

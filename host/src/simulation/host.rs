@@ -88,6 +88,7 @@ impl Host {
             entropy: entropy.clone(),
             bell: deliver.clone(),
             hints: Bell::new(),
+            host: Some("gateway-1".to_owned()),
             secrets: Live::default(),
             metrics: metrics.clone(),
             in_flight: InFlight::default(),

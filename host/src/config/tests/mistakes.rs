@@ -306,7 +306,7 @@ fn what_is_not_toml_says_where() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_the_order_of_the_sections() {
-    let text = "admn = 1\n[ingest]\nconnections_max = 0\n[deliver]\ngrace_ms = \"25s\"\nproxy = \"http://egress:1\"\n"
+    let text = "admn = 1\n[ingest]\nconnections_max = 0\n[deliver]\ngrace_ms = \"25s\"\nproxy = \"http://egress:1\"\nhost = \"a b\"\n"
         .to_owned()
         + &BASE.replace("\"hush\"", "\"\"").replace("https://", "ftp://");
     assert_eq!(
@@ -315,6 +315,7 @@ fn all_mistakes_are_told_at_once_in_the_order_of_the_sections() {
             "ingest.connections_max = 0: must be 1 to 100000",
             "deliver.grace_ms: expected a whole number, found a string",
             "deliver.proxy: must be `http://ADDRESS:PORT`, an address and not a name",
+            "deliver.host: must be 1 to 255 printable characters, no spaces",
             "source[0].keys[0].secret: the secret is empty",
             "endpoint[0].url: expected a URL that begins with https://",
             "admn: is not known, did you mean `admin`?",

@@ -33,6 +33,7 @@ async fn the_attempt_log_tells_the_way_and_no_secret() {
     let attempts = stage.store.attempts(delivery(1, "a").id).await.unwrap();
     let first = &attempts[0];
     assert_eq!(first.address.as_deref(), Some("192.0.2.7:443"));
+    assert_eq!(first.host.as_deref(), Some("gateway-1"));
     assert_eq!(first.timings, Timings { first_byte_ms: Some(7), ..Timings::default() });
     assert_eq!(logged(&first.response_headers)["retry-after"], "1");
     let shown = logged(&first.request_headers);
