@@ -263,6 +263,7 @@ fn plugin_options(configured: &config::Plugin) -> registry::Options {
         config: configured.config.clone().into(),
         limits: configured.limits.clone(),
         on_error: configured.on_error,
+        ..registry::Options::default()
     }
 }
 

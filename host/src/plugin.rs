@@ -15,12 +15,16 @@
 mod call;
 mod convert;
 pub mod engine;
+mod gate;
 mod instance;
 pub mod limits;
 pub mod load;
 mod log;
+pub mod manifest;
 mod meter;
 pub mod metrics;
+pub mod outside;
+pub mod permission;
 pub mod registry;
 mod trap;
 mod world;

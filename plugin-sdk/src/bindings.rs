@@ -12,8 +12,8 @@ pub mod base {
         inline: "
             package livekit-webhook:sdk;
             world base {
-                import livekit-webhook:plugin/types@0.1.0;
-                include livekit-webhook:plugin/pure@0.1.0;
+                import livekit-webhook:plugin/types@0.1.1;
+                include livekit-webhook:plugin/io@0.1.1;
             }
         ",
         world: "livekit-webhook:sdk/base",
@@ -29,14 +29,22 @@ macro_rules! interface {
                 path: "../wit",
                 world: $world,
                 with: {
-                    "livekit-webhook:plugin/types@0.1.0":
+                    "livekit-webhook:plugin/types@0.1.1":
                         crate::bindings::base::livekit_webhook::plugin::types,
-                    "livekit-webhook:plugin/log@0.1.0":
+                    "livekit-webhook:plugin/log@0.1.1":
                         crate::bindings::base::livekit_webhook::plugin::log,
-                    "livekit-webhook:plugin/config@0.1.0":
+                    "livekit-webhook:plugin/config@0.1.1":
                         crate::bindings::base::livekit_webhook::plugin::config,
-                    "livekit-webhook:plugin/metrics@0.1.0":
+                    "livekit-webhook:plugin/metrics@0.1.1":
                         crate::bindings::base::livekit_webhook::plugin::metrics,
+                    "livekit-webhook:plugin/http@0.1.1":
+                        crate::bindings::base::livekit_webhook::plugin::http,
+                    "livekit-webhook:plugin/secrets@0.1.1":
+                        crate::bindings::base::livekit_webhook::plugin::secrets,
+                    "livekit-webhook:plugin/state@0.1.1":
+                        crate::bindings::base::livekit_webhook::plugin::state,
+                    "livekit-webhook:plugin/livekit@0.1.1":
+                        crate::bindings::base::livekit_webhook::plugin::livekit,
                 },
                 pub_export_macro: true,
                 export_macro_name: $export,

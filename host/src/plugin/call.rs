@@ -6,6 +6,7 @@
 
 use super::convert::Ended;
 use super::engine::Place;
+use super::gate::Gate;
 use super::instance::{self, State};
 use super::limits::{self, Growth, Limits};
 use super::log::Lines;
@@ -160,6 +161,7 @@ impl Plugin {
             body: OnceLock::new(),
             config: self.config.clone(),
             metrics: self.metrics.clone(),
+            gate: Gate { door: self.door.clone(), interface: None },
             stopped: None,
         };
         (instance::store(&self.engine, state, &self.limits, &meter), meter)

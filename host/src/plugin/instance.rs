@@ -3,6 +3,7 @@
 //! What the guest can reach of the host is exactly [`State`]: its event, its configuration, its
 //! log, its numbers.
 
+use super::gate::Gate;
 use super::limits::{CROSSING_BYTES, Growth, HANDLES, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
@@ -42,6 +43,8 @@ pub struct State {
     pub log: Lines,
     /// Its numbers.
     pub metrics: Arc<Metrics>,
+    /// Its door to the outside.
+    pub gate: Gate,
     /// Why it was interrupted, if it was.
     pub stopped: Option<Stop>,
 }

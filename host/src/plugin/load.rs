@@ -7,6 +7,7 @@
 use super::call::{self, Queue};
 use super::convert::{self, Exports, IMPORTS, PACKAGE, VERSION};
 use super::engine::Engine;
+use super::gate::Door;
 use super::instance::{Config, State};
 use super::limits::{self, Limits};
 use super::metrics::Metrics;
@@ -94,7 +95,7 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error } = options;
+    let Options { config, limits, on_error, grant, secrets, outside } = options;
     preamble(&wasm, &limits)?;
     let config = Arc::new(parse_config(config)?);
     let compiler = engine.clone();
@@ -121,6 +122,7 @@ pub(super) async fn load(
         limits,
         metrics: Arc::new(Metrics::default()),
         on_error,
+        door: Arc::new(Door { permissions: grant, secrets, outside }),
     };
     try_once(&plugin).await?;
     Ok(plugin)

@@ -6,11 +6,15 @@
 use super::call::Queue;
 use super::convert::Exports;
 use super::engine::Engine;
+use super::gate::{Door, Secret};
 use super::instance::{Config, State};
 use super::limits::Limits;
 use super::metrics::Metrics;
+use super::outside::Outside;
+use super::permission::Permissions;
 use super::{Interface, load};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
 
@@ -36,6 +40,12 @@ pub struct Options {
     /// know whether an event that could not be judged may pass. Any other plugin's default is
     /// [`OnError::Fail`].
     pub on_error: Option<OnError>,
+    /// What it may reach, as far as its manifest asks for it.
+    pub grant: Permissions,
+    /// Secrets it may use, by name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// What there is to reach.
+    pub outside: Option<Outside>,
 }
 
 /// A component, ready to be called.
@@ -49,6 +59,7 @@ pub struct Plugin {
     pub(super) metrics: Arc<Metrics>,
     pub(super) queue: Queue,
     pub(super) on_error: OnError,
+    pub(super) door: Arc<Door>,
 }
 
 // === impl Plugin ===

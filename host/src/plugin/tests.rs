@@ -42,7 +42,12 @@ pub(crate) fn generous() -> Limits {
 }
 
 fn options(config: &str, limits: Limits) -> Options {
-    Options { config: Bytes::from(config.to_owned()), limits, on_error: Some(OnError::Fail) }
+    Options {
+        config: Bytes::from(config.to_owned()),
+        limits,
+        on_error: Some(OnError::Fail),
+        ..Options::default()
+    }
 }
 
 async fn plugin(name: &str, config: &str, limits: Limits) -> Arc<Plugin> {
