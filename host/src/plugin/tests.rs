@@ -5,9 +5,11 @@
 //! took.
 
 mod attacks;
+mod kinds;
 mod loading;
 mod queue;
 mod shipped;
+mod wasi;
 
 use super::engine::Engine;
 use super::limits::{self, Limits};
