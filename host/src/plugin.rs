@@ -13,7 +13,9 @@
 //! past its limits; nothing of it survives the call. Non-guarantee: a side channel between guests on one machine is not closed.
 
 pub mod budget;
+mod cache;
 mod call;
+pub mod compile;
 mod convert;
 pub mod engine;
 mod gate;
@@ -29,6 +31,7 @@ pub mod outside;
 pub mod permission;
 pub mod registry;
 mod trap;
+pub mod warm;
 mod wasi;
 mod world;
 

@@ -4,6 +4,7 @@
 //! `check` uses the engine, the linker and the limits of `serve`, so what passes here loads there.
 
 mod check;
+mod compile;
 mod pack;
 
 use anyhow::Context as _;
@@ -38,6 +39,9 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compile a component from the input to the output, within limits. For the gateway itself
+    #[command(hide = true)]
+    Compile(compile::Options),
 }
 
 /// Runs one of them, writing to `out`. The exit code is 0 when all is well, 1 when the plugin has
@@ -72,6 +76,7 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
             let report = check::report(bytes, config).await.context("starting the engine")?;
             report.print(json, out)
         }
+        Command::Compile(options) => compile::run(options, out),
     }
 }
 

@@ -5,10 +5,13 @@
 //! took.
 
 mod attacks;
+mod exhaustion;
+mod hand;
 mod kinds;
 mod loading;
 mod queue;
 mod shipped;
+mod warm;
 mod wasi;
 
 use super::engine::Engine;

@@ -41,7 +41,7 @@ const EDGES: [(&str, &[&str]); 24] = [
     ("transfer", &["store", "view"]),
     ("view", &["operate", "replay", "store", "vault"]),
     ("admin", &["store"]),
-    ("plugin", &[]),
+    ("plugin", &["entropy"]),
     ("store", &[]),
     ("tasks", &[]),
     ("metrics", &[]),
