@@ -27,10 +27,13 @@ mod bindings;
 mod config;
 mod event;
 mod failure;
+pub mod kinds;
 mod log;
 pub mod metrics;
 pub mod native;
 pub mod outcome;
+pub mod story;
+pub mod time;
 
 pub use config::config;
 pub use event::{Draft, Error, Event};
