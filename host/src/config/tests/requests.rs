@@ -53,6 +53,15 @@ fn headers() {
 }
 
 #[test]
+fn content_type() {
+    let expect = "endpoint[0].content_type: must be a media type of at most 128 bytes, such as application/cloudevents+json, and none where deliveries are signed as LiveKit does";
+    for wrong in ["", "json", "a/b/c", "a b/c", "a/\\n", "a/b; x=\\u00e4"] {
+        check_more(&format!("content_type = \"{wrong}\""), expect);
+    }
+    check_more(&format!("content_type = \"a/{}\"", "b".repeat(127)), expect);
+}
+
+#[test]
 fn auth() {
     let one = "endpoint[0].auth: give one of basic, bearer and oauth2, such as auth = { bearer = { secret_file = \"token\" } }";
     check_more("auth = {}", one);
