@@ -32,6 +32,9 @@ impl Walk {
 
     /// Past literal text.
     pub fn pass(&mut self, text: &str) {
+        if self.content == Content::Text {
+            return;
+        }
         for byte in text.bytes() {
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,

@@ -162,7 +162,7 @@ fn secrets_that_replace_each_other() {
     check(
         &format!("{SIGNED}\nexpires = 2026-12-01T00:00:00Z"),
         &[
-            "endpoint[0].expires: is not known; known here: name, url, signing, secrets, secret_file, secret_env, secret, livekit, hmac, headers, auth, ca_file, client_certificate_file, client_key_file, max_age, retry, client_errors, ordered, skip_after, batch, rate_per_second, burst, breaker, auto_disable, attempt_timeout_ms, in_flight_max",
+            "endpoint[0].expires: is not known; known here: name, url, signing, secrets, secret_file, secret_env, secret, livekit, hmac, headers, auth, content_type, ca_file, client_certificate_file, client_key_file, max_age, retry, client_errors, ordered, skip_after, batch, rate_per_second, burst, breaker, auto_disable, attempt_timeout_ms, in_flight_max",
         ],
     );
 }
