@@ -14,8 +14,9 @@
 
 mod call;
 mod convert;
+pub mod deploy;
 pub mod engine;
-mod gate;
+pub mod gate;
 mod instance;
 pub mod limits;
 pub mod load;
@@ -33,6 +34,7 @@ mod world;
 pub(crate) mod tests;
 
 use bytes::Bytes;
+use std::time::Duration;
 
 /// What a component can be asked, in the order it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +104,17 @@ pub enum Output {
     Attributes(Vec<(String, String)>),
     /// `action`: its result, for the log.
     Done(Bytes),
+}
+
+/// What a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU, to make the instance and to run it.
+    pub cpu: Duration,
+    /// Linear memory the instance had at its end, in bytes. It never shrinks, so this is the most.
+    pub memory_bytes: u64,
+    /// Fuel that was burned: the same for the same work.
+    pub fuel: Option<u64>,
 }
 
 /// An event a transform made.

