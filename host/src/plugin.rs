@@ -8,17 +8,22 @@
 //! an event ([`call`] makes an [`instance`] and runs it within its [`limits`], charged by a
 //! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
 //!
+//! What an `enrich` or `action` plugin reaches beyond its event goes through the [`gate`] to the
+//! ports of [`outside`].
+//!
 //! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
 //! environment, because none is linked or because [`wasi`] denies it; it has no memory, CPU or time
-//! past its limits; nothing of it survives the call. Non-guarantee: a side channel between guests on one machine is not closed.
+//! past its limits; nothing of it survives the call but what it was granted to send and to keep.
+//! Non-guarantee: a side channel between guests on one machine is not closed.
 
 pub mod budget;
 mod cache;
 mod call;
 pub mod compile;
 mod convert;
+pub mod deploy;
 pub mod engine;
-mod gate;
+pub mod gate;
 mod growth;
 mod instance;
 pub mod limits;

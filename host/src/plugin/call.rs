@@ -116,6 +116,14 @@ impl Plugin {
         (result, usage)
     }
 
+    /// [`Plugin::call`], and what it took.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
+        (self.call(input).await, Usage::default())
+    }
+
     /// Calls that wait for a place now.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
@@ -220,6 +228,7 @@ impl Plugin {
     /// A store for `input`, charged to `meter`. Only who holds a place gets one: without it no tick
     /// would come to stop the guest.
     pub(super) fn store(&self, _place: &Place<'_>, input: Input, meter: Meter) -> Store<State> {
+        let gate = Gate::new(&self.door, &input, meter.deadline());
         let state = State {
             growth: Growth::new(&self.limits, self.machine.budget().clone()),
             log: self.lines(&input.id),
@@ -227,7 +236,7 @@ impl Plugin {
             body: OnceLock::new(),
             config: self.config.clone(),
             metrics: self.metrics.clone(),
-            gate: Gate { door: self.door.clone(), interface: None },
+            gate,
             meter,
             stopped: None,
             wasi: None,

@@ -5,7 +5,7 @@
 //! passing: then the bytes an operator has on disk, their digest, and what runs are one thing.
 
 use super::call::{self, Queue};
-use super::convert::{self, Exports, IMPORTS, PACKAGE, VERSION};
+use super::convert::{self, Exports, IMPORTS, OUTSIDE, PACKAGE, VERSION};
 use super::engine::{self, Engine, Machine};
 use super::gate::Door;
 use super::instance::{Config, State};
@@ -52,6 +52,16 @@ pub enum Error {
     UnmetImports {
         /// The names it imports.
         missing: Vec<String>,
+    },
+    /// It wants to reach outside, where no interface of it may.
+    #[error(
+        "imports {}, which only a plugin that exports enrich or action may use: filter, transform \
+         and route decide by the event alone",
+        .imports.join(", ")
+    )]
+    Impure {
+        /// What it imports.
+        imports: Vec<String>,
     },
     /// It was built for a contract that came after this host.
     #[error(
@@ -151,6 +161,8 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
+    // What a component asks for is what it is granted, as long as none says what it asks for.
+    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits);
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
@@ -163,7 +175,7 @@ pub(super) async fn load(
         limits,
         metrics: Arc::new(Metrics::default()),
         on_error,
-        door: Arc::new(Door { permissions: grant, secrets, outside }),
+        door: Arc::new(door),
     };
     try_once(&plugin).await?;
     Ok(plugin)
@@ -195,6 +207,7 @@ fn link(machine: &Machine, component: &Component) -> Result<(InstancePre<State>,
     let (imports, exports) = names(machine, component);
     check_imports(&imports)?;
     check_version(exports.iter())?;
+    check_purity(&imports, &exports)?;
     let mut linker = Linker::new(machine.wasmtime());
     convert::link(&mut linker).map_err(Error::OtherContract)?;
     wasi::link(&mut linker, &imports).map_err(Error::OtherContract)?;
@@ -271,9 +284,24 @@ fn names(machine: &Machine, component: &Component) -> (Vec<String>, Vec<String>)
 /// Whether the contract has an import of that name. The linker then decides whether it has that
 /// shape.
 fn is_given(import: &str) -> bool {
-    ours(import).is_some_and(|(interface, version)| {
-        IMPORTS.contains(&interface) && version.starts_with("0.1.")
+    is_one_of(import, &IMPORTS)
+}
+
+/// Whether `name` is one of our interfaces, in a version we may know.
+fn is_one_of(name: &str, interfaces: &[&str]) -> bool {
+    ours(name).is_some_and(|(interface, version)| {
+        interfaces.contains(&interface) && version.starts_with("0.1.")
     })
+}
+
+/// Refuses a component that could reach outside, and exports nothing that may.
+fn check_purity(imports: &[String], exports: &[String]) -> Result<(), Error> {
+    let reaching = imports.iter().filter(|name| is_one_of(name, &OUTSIDE));
+    let reaching: Vec<_> = reaching.cloned().collect();
+    if !reaching.is_empty() && !exports.iter().any(|name| is_one_of(name, &["enrich", "action"])) {
+        return Err(Error::Impure { imports: reaching });
+    }
+    Ok(())
 }
 
 /// Interface and version of a name of our package.

@@ -67,6 +67,11 @@ impl Meter {
         }))
     }
 
+    /// When the call ends at the latest.
+    pub fn deadline(&self) -> Instant {
+        self.0.started + Duration::from_millis(self.0.wall_ms)
+    }
+
     /// Starts the next stretch of the same call, with a budget of its own.
     pub fn restart(&self, budget: Duration) {
         self.look();

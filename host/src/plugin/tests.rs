@@ -5,11 +5,13 @@
 //! took.
 
 mod attacks;
+pub(crate) mod doubles;
 mod exhaustion;
-mod hand;
+pub(crate) mod hand;
 mod kinds;
 mod loading;
 mod queue;
+mod reach;
 mod shipped;
 mod warm;
 mod wasi;
@@ -23,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 /// One engine for all tests, as there is one in a gateway.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
 
 pub(crate) fn component_path(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm");

@@ -14,7 +14,7 @@ const COMMON: [&str; 4] = ["tasks", "metrics", "clock", "crash"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 24] = [
+const EDGES: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -26,14 +26,27 @@ const EDGES: [(&str, &[&str]); 24] = [
     (
         "app",
         &[
-            "admin", "config", "deliver", "entropy", "ingest", "plugin", "replay", "retain",
-            "route", "store", "tls", "vault",
+            "admin",
+            "config",
+            "connector",
+            "deliver",
+            "entropy",
+            "ingest",
+            "outside",
+            "plugin",
+            "replay",
+            "retain",
+            "route",
+            "store",
+            "tls",
+            "vault",
         ],
     ),
     ("config", &["ingest", "plugin", "store", "tls", "vault"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
-    ("deliver", &["entropy", "store", "tls", "vault"]),
+    ("deliver", &["connector", "entropy", "store", "tls", "vault"]),
+    ("connector", &["store"]),
     ("replay", &["entropy", "store"]),
     ("retain", &["entropy", "store"]),
     ("vault", &["entropy", "store"]),
@@ -42,6 +55,7 @@ const EDGES: [(&str, &[&str]); 24] = [
     ("view", &["operate", "replay", "store", "vault"]),
     ("admin", &["store"]),
     ("plugin", &["entropy"]),
+    ("outside", &["connector", "plugin", "tls"]),
     ("store", &[]),
     ("tasks", &[]),
     ("metrics", &[]),

@@ -46,6 +46,15 @@ async fn an_import_this_host_does_not_have_is_named() {
 }
 
 #[tokio::test]
+async fn a_component_that_reaches_outside_exports_enrich_or_action() {
+    for interface in ["http", "secrets", "state", "livekit"] {
+        let import = format!("livekit-webhook:plugin/{interface}@0.1.1");
+        let expect = format!("imports {import}, which only a plugin that exports enrich or action");
+        check_refused(component_importing(&import), "", &expect).await;
+    }
+}
+
+#[tokio::test]
 async fn wasi_of_the_next_generation_is_refused_with_advice() {
     let wasm = component_importing("wasi:cli/stdout@0.3.0");
     check_refused(wasm, "", "needs wasi:cli/stdout@0.3.0; this host gives WASI 0.2: tell").await;
