@@ -6,6 +6,7 @@
 mod check;
 mod compile;
 mod pack;
+mod torture;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -39,6 +40,8 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show a plugin every event it should survive, and say what became of it.
+    Torture(torture::Options),
     /// Compile a component from the input to the output, within limits. For the gateway itself
     #[command(hide = true)]
     Compile(compile::Options),
@@ -76,6 +79,7 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
             let report = check::report(bytes, config).await.context("starting the engine")?;
             report.print(json, out)
         }
+        Command::Torture(options) => torture::run(options, out).await,
         Command::Compile(options) => compile::run(options, out),
     }
 }

@@ -116,14 +116,6 @@ impl Plugin {
         (result, usage)
     }
 
-    /// [`Plugin::call`], and what it took.
-    ///
-    /// # Cancel safety
-    /// As [`Plugin::call`].
-    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
-        (self.call(input).await, Usage::default())
-    }
-
     /// Calls that wait for a place now.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
@@ -196,8 +188,9 @@ impl Plugin {
         let state = store.data_mut();
         state.log = self.lines(&input.id);
         state.growth.renew();
-        state.gate = Gate { door: self.door.clone(), interface: None };
+        state.gate = Gate::new(&self.door, &input, meter.deadline());
         state.meter = meter;
+        state.stopped = None;
         if let Some(wasi) = &mut state.wasi {
             wasi.renew(&self.name, &input.id, input.created_at_ms);
         }
@@ -239,6 +232,7 @@ impl Plugin {
             gate,
             meter,
             stopped: None,
+            granted: (self.door.permissions().clock, self.door.permissions().random),
             wasi: None,
         };
         instance::store(&self.machine, state, &self.limits)

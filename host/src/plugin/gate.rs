@@ -103,6 +103,11 @@ impl Door {
         Self { plugin, pool, limits: limits.clone(), ..self }
     }
 
+    /// What holds.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
     fn leads_somewhere(&self) -> bool {
         self.outside.is_some() && !self.permissions.is_none()
     }

@@ -8,6 +8,7 @@ mod attacks;
 pub(crate) mod doubles;
 mod exhaustion;
 pub(crate) mod hand;
+mod host;
 mod kinds;
 mod loading;
 mod queue;

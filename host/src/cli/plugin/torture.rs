@@ -8,6 +8,7 @@
 
 mod events;
 
+use super::{USAGE, read};
 use crate::plugin::engine::Engine;
 use crate::plugin::limits::{self, Limits};
 use crate::plugin::registry::{OnError, Options as Loading, Plugin};
@@ -17,13 +18,32 @@ use bytes::Bytes;
 use events::Group;
 use serde_json::json;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Changed events, when nobody says how many.
+const EVENTS: u32 = 1000;
 /// Faults that are shown.
 const SHOWN_MAX: usize = 10;
 /// The little memory there is: what it begins with, and so many bytes.
 const LITTLE_BYTES: u64 = 64 * 1024;
+
+/// What to torture, and how much.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// The component.
+    file: PathBuf,
+    /// Its configuration, JSON.
+    #[arg(long, default_value = "{}")]
+    config: String,
+    /// Events with changed bytes, beside the fixed ones.
+    #[arg(long, default_value_t = EVENTS, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    events: u32,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
 
 /// What became of one group.
 #[derive(Debug, Default)]
@@ -41,17 +61,30 @@ struct Row {
 
 /// What became of all of them.
 #[derive(Debug, Default)]
-pub struct Report {
+struct Report {
     rows: Vec<Row>,
     /// Texts of faults that are the plugin's, each once, with the group they were first seen in.
     seen: Vec<(&'static str, String)>,
+}
+
+/// Tortures a file. The exit code is 0 when it survived, 1 when not, 64 when there is no such file.
+///
+/// # Errors
+/// When there is no engine, the plugin does not load, or `out` cannot be written.
+pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let Some(wasm) = read(&options.file, out)? else {
+        return Ok(ExitCode::from(USAGE));
+    };
+    let mutated = usize::try_from(options.events)?;
+    let report = report(wasm, Bytes::from(options.config), mutated).await?;
+    report.print(options.json, out)
 }
 
 /// Tortures `wasm` with `mutated` changed events beside the fixed ones.
 ///
 /// # Errors
 /// When there is no engine, or the plugin does not load.
-pub async fn report(wasm: Bytes, config: Bytes, mutated: usize) -> anyhow::Result<Report> {
+async fn report(wasm: Bytes, config: Bytes, mutated: usize) -> anyhow::Result<Report> {
     let engine = Engine::new().context("starting the engine")?;
     let load = |limits: Limits| {
         let on_error = Some(OnError::Fail);
@@ -115,7 +148,7 @@ impl Report {
     ///
     /// # Errors
     /// When `out` cannot be written.
-    pub fn print(&self, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    fn print(&self, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         if as_json {
             writeln!(out, "{:#}", self.json())?;
         } else {
@@ -137,7 +170,8 @@ impl Report {
                 "peak_memory_bytes": row.memory_bytes,
             })
         });
-        let seen = self.seen.iter().map(|(events, fault)| json!({ "events": events, "fault": fault }));
+        let seen =
+            self.seen.iter().map(|(events, fault)| json!({ "events": events, "fault": fault }));
         json!({
             "survived": self.survived(),
             "rows": rows.collect::<Vec<_>>(),

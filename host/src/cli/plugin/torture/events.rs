@@ -131,7 +131,10 @@ fn odd_bodies() -> Vec<Input> {
 }
 
 fn large() -> Vec<Input> {
-    let text = format!("{{\"event\":\"room_started\",\"room\":{{\"name\":\"{}\"}}}}", "x".repeat(LARGE_BYTES));
+    let text = format!(
+        "{{\"event\":\"room_started\",\"room\":{{\"name\":\"{}\"}}}}",
+        "x".repeat(LARGE_BYTES)
+    );
     let members: Vec<_> = (0..LARGE_BYTES / 16).map(|n| format!("\"m{n}\":{n}")).collect();
     let items = format!("{{\"room\":[{}0]}}", "0,".repeat(LARGE_BYTES / 2));
     [text, format!("{{{}}}", members.join(",")), items]
@@ -151,7 +154,8 @@ fn deep() -> Vec<Input> {
 }
 
 fn odd_names() -> Vec<Input> {
-    let names = ["", " ", "\0", "\u{202e}\u{1b}[2J", "../../etc/passwd", "☃", &"n".repeat(NAME_BYTES)];
+    let names =
+        ["", " ", "\0", "\u{202e}\u{1b}[2J", "../../etc/passwd", "☃", &"n".repeat(NAME_BYTES)];
     let mut inputs = Vec::new();
     for name in names {
         let plain = whole("participant_joined");
