@@ -5,6 +5,7 @@
 //! took.
 
 mod attacks;
+mod contracts;
 pub(crate) mod doubles;
 mod exhaustion;
 pub(crate) mod hand;
