@@ -6,6 +6,7 @@ mod acceptance;
 mod addresses;
 mod bad_input;
 mod bench;
+mod compiled;
 mod configuration;
 mod crash;
 mod credentials;
