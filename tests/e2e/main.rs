@@ -16,6 +16,7 @@ mod edge;
 mod hostile;
 mod many_hosts;
 mod operator;
+mod plugin_policy;
 mod plugins;
 mod postgres;
 mod receivers;
