@@ -8,15 +8,21 @@
 //! an event ([`call`] makes an [`instance`] and runs it within its [`limits`], charged by a
 //! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
 //!
+//! What an `enrich` or `action` plugin reaches beyond its event goes through the [`gate`] to the
+//! ports of [`outside`].
+//!
 //! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
-//! environment, because none is linked; it has no memory, CPU or time past its limits; nothing of
-//! it survives the call. Non-guarantee: a side channel between guests on one machine is not closed.
+//! environment, because none is linked or because [`wasi`] denies it; it has no memory, CPU or time
+//! past its limits; nothing of it survives the call but what it was granted to send and to keep.
+//! Non-guarantee: a side channel between guests on one machine is not closed.
 
+pub mod budget;
 mod call;
 mod convert;
 pub mod deploy;
 pub mod engine;
 pub mod gate;
+mod growth;
 mod instance;
 pub mod limits;
 pub mod load;
@@ -28,6 +34,7 @@ pub mod outside;
 pub mod permission;
 pub mod registry;
 mod trap;
+mod wasi;
 mod world;
 
 #[cfg(test)]
@@ -113,7 +120,7 @@ pub struct Usage {
     pub cpu: Duration,
     /// Linear memory the instance had at its end, in bytes. It never shrinks, so this is the most.
     pub memory_bytes: u64,
-    /// Fuel that was burned: the same for the same work.
+    /// Fuel that was burned, on [`engine::Engine::metered`]: the same for the same work.
     pub fuel: Option<u64>,
 }
 
