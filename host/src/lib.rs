@@ -18,6 +18,7 @@ pub mod ingest;
 pub mod log;
 pub mod metrics;
 pub mod operate;
+pub mod outside;
 pub mod plugin;
 pub mod replay;
 pub mod retain;
