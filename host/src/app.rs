@@ -7,8 +7,8 @@
 use crate::admin::{self, Health};
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::deliver::connector::proxy::Proxy;
-use crate::deliver::connector::resolver::SystemResolver;
+use crate::connector::proxy::Proxy;
+use crate::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;

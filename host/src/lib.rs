@@ -11,6 +11,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connector;
 pub mod crash;
 pub mod deliver;
 pub mod entropy;

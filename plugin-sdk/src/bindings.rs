@@ -23,7 +23,7 @@ pub mod base {
 }
 
 macro_rules! interface {
-    ($module:ident, $world:literal, $export:literal) => {
+    ($module:ident, $world:literal, $export:literal $(, $import:literal as $name:ident)*) => {
         pub mod $module {
             wit_bindgen::generate!({
                 path: "../wit",
@@ -37,14 +37,7 @@ macro_rules! interface {
                         crate::bindings::base::livekit_webhook::plugin::config,
                     "livekit-webhook:plugin/metrics@0.1.1":
                         crate::bindings::base::livekit_webhook::plugin::metrics,
-                    "livekit-webhook:plugin/http@0.1.1":
-                        crate::bindings::base::livekit_webhook::plugin::http,
-                    "livekit-webhook:plugin/secrets@0.1.1":
-                        crate::bindings::base::livekit_webhook::plugin::secrets,
-                    "livekit-webhook:plugin/state@0.1.1":
-                        crate::bindings::base::livekit_webhook::plugin::state,
-                    "livekit-webhook:plugin/livekit@0.1.1":
-                        crate::bindings::base::livekit_webhook::plugin::livekit,
+                    $($import: crate::bindings::base::livekit_webhook::plugin::$name,)*
                 },
                 pub_export_macro: true,
                 export_macro_name: $export,
@@ -56,8 +49,24 @@ macro_rules! interface {
 interface!(filter, "livekit-webhook:plugin/filter-plugin", "export_filter");
 interface!(transform, "livekit-webhook:plugin/transform-plugin", "export_transform");
 interface!(route, "livekit-webhook:plugin/route-plugin", "export_route");
-interface!(enrich, "livekit-webhook:plugin/enrich-plugin", "export_enrich");
-interface!(action, "livekit-webhook:plugin/action-plugin", "export_action");
+interface!(
+    enrich,
+    "livekit-webhook:plugin/enrich-plugin",
+    "export_enrich",
+    "livekit-webhook:plugin/http@0.1.1" as http,
+    "livekit-webhook:plugin/secrets@0.1.1" as secrets,
+    "livekit-webhook:plugin/state@0.1.1" as state,
+    "livekit-webhook:plugin/livekit@0.1.1" as livekit
+);
+interface!(
+    action,
+    "livekit-webhook:plugin/action-plugin",
+    "export_action",
+    "livekit-webhook:plugin/http@0.1.1" as http,
+    "livekit-webhook:plugin/secrets@0.1.1" as secrets,
+    "livekit-webhook:plugin/state@0.1.1" as state,
+    "livekit-webhook:plugin/livekit@0.1.1" as livekit
+);
 
 pub mod lifecycle {
     wit_bindgen::generate!({

@@ -15,6 +15,10 @@
 //! test` runs it natively, on an [`Event`] made with [`Event::from_json`], with a configuration set
 //! by [`native::set_config`].
 //!
+//! An `#[enrich]` or `#[action]` function may reach what its operator grants: [`http`], with
+//! [`secrets`] it can use and not read; [`state`] that outlives the event; [`livekit`]'s own view of
+//! a room. [`native`] has doubles of all of them.
+//!
 //! Build with `cargo build --release --target wasm32-unknown-unknown`, then `livekit-webhook plugin
 //! pack`.
 //!
@@ -27,10 +31,14 @@ mod bindings;
 mod config;
 mod event;
 mod failure;
+pub mod http;
+pub mod livekit;
 mod log;
 pub mod metrics;
 pub mod native;
 pub mod outcome;
+pub mod secrets;
+pub mod state;
 
 pub use config::config;
 pub use event::{Draft, Error, Event};

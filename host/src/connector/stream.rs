@@ -1,6 +1,6 @@
 //! A connection to a vetted peer, as hyper wants it, which reads no more than is allowed.
 
-use super::dial::{ALLOWANCE_BYTES, Dial};
+use super::dial::Dial;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
@@ -114,7 +114,8 @@ impl AsyncRead for Metered {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.dial.may_read() {
-            let text = format!("over {ALLOWANCE_BYTES} bytes came for one request");
+            let allowance_bytes = this.dial.allowance_bytes();
+            let text = format!("over {allowance_bytes} bytes came for one request");
             return Poll::Ready(Err(io::Error::other(text)));
         }
         let before = buffer.filled().len();

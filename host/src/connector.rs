@@ -26,6 +26,7 @@ use tokio_rustls::TlsConnector;
 pub mod dial;
 pub mod resolver;
 mod stream;
+pub mod trace;
 
 pub mod proxy;
 
@@ -33,7 +34,7 @@ use proxy::Proxy;
 
 /// Deadline of name resolution.
 pub const DNS_TIMEOUT: Duration = Duration::from_secs(3);
-/// Deadline of all connection attempts together, TLS included.
+/// Deadline of all connection attempts together, TLS included, where nothing else is said.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no connection.
@@ -68,8 +69,11 @@ pub enum Refused {
         source: io::Error,
     },
     /// Not connected in time.
-    #[error("not connected within {} ms", CONNECT_TIMEOUT.as_millis())]
-    Slow,
+    #[error("not connected within {limit_ms} ms")]
+    Slow {
+        /// What there was.
+        limit_ms: u128,
+    },
     /// The TLS handshake failed.
     #[error("TLS with {host} failed: {source}")]
     Tls {
@@ -87,6 +91,7 @@ pub struct Connector {
     resolver: Arc<dyn Resolver>,
     tls: TlsConnector,
     proxy: Option<Proxy>,
+    connect_timeout: Duration,
 }
 
 // === impl Refused ===
@@ -97,7 +102,7 @@ impl Refused {
         match self {
             Self::Url(_) | Self::Address(_) => ErrorClass::AddressRefused,
             Self::Dns { .. } | Self::DnsSlow { .. } => ErrorClass::Dns,
-            Self::Connect { .. } | Self::Slow => ErrorClass::Connect,
+            Self::Connect { .. } | Self::Slow { .. } => ErrorClass::Connect,
             Self::Tls { .. } => ErrorClass::Tls,
         }
     }
@@ -114,7 +119,8 @@ impl Connector {
         mut tls: rustls::ClientConfig,
     ) -> Self {
         tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Self { policy, resolver, tls: TlsConnector::from(Arc::new(tls)), proxy: None }
+        let tls = TlsConnector::from(Arc::new(tls));
+        Self { policy, resolver, tls, proxy: None, connect_timeout: CONNECT_TIMEOUT }
     }
 
     /// The same, with every connection through `proxy`.
@@ -123,13 +129,20 @@ impl Connector {
         Self { proxy, ..self }
     }
 
+    /// The same, with another deadline of all connection attempts together, TLS included.
+    #[must_use]
+    pub fn within(self, connect_timeout: Duration) -> Self {
+        Self { connect_timeout, ..self }
+    }
+
     async fn connect(self, url: Uri, dial: Arc<Dial>) -> Result<Stream, Refused> {
         let plain_http = self.policy.plain_http();
         let url = EndpointUrl::parse(&url.to_string(), plain_http).map_err(Refused::Url)?;
         let addresses = self.vetted(&url, &dial).await?;
-        tokio::time::timeout(CONNECT_TIMEOUT, self.open(&url, &addresses, &dial))
+        let limit = self.connect_timeout;
+        tokio::time::timeout(limit, self.open(&url, &addresses, &dial))
             .await
-            .unwrap_or(Err(Refused::Slow))
+            .unwrap_or(Err(Refused::Slow { limit_ms: limit.as_millis() }))
     }
 
     /// All addresses of the URL's host, each allowed.
@@ -172,7 +185,7 @@ impl Connector {
         dial: &Arc<Dial>,
     ) -> Result<Stream, Refused> {
         let began = Instant::now();
-        let tcp = self.dial(url, addresses, CONNECT_TIMEOUT, dial).await?;
+        let tcp = self.dial(url, addresses, self.connect_timeout, dial).await?;
         dial.connected(began.elapsed());
         let tcp = Metered::new(tcp, dial.clone());
         if !url.is_https() {
@@ -210,7 +223,7 @@ impl Connector {
             left -= share;
             dial.trying(address);
             let Ok(connected) = tokio::time::timeout(share, self.reach(address)).await else {
-                last = Refused::Slow;
+                last = Refused::Slow { limit_ms: limit.as_millis() };
                 continue;
             };
             let connected = connected.and_then(|tcp| {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::deliver::connector::resolver::SystemResolver;
+use crate::connector::resolver::SystemResolver;
 use livekit_webhook_core::endpoint::PlainHttp;
 use tokio::net::TcpListener;
 use tokio::net::TcpSocket;
@@ -87,7 +87,7 @@ async fn an_address_that_swallows_packets_does_not_hide_the_next() {
     assert_eq!(connected.peer_addr().unwrap().ip(), addresses[1]);
     let alone =
         connector.dial(&url, &addresses[..1], Duration::from_millis(50), &Dial::new()).await;
-    assert!(matches!(alone, Err(Refused::Slow)), "{alone:?}");
+    assert!(matches!(alone, Err(Refused::Slow { .. })), "{alone:?}");
 }
 
 #[tokio::test]

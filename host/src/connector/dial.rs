@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that may be read of a connection for each request on it, TLS included: four times what an
+/// Bytes that may be read of a connection for each delivery on it, TLS included: four times what an
 /// answer may have.
 pub const ALLOWANCE_BYTES: i64 = 256 * 1024;
-/// Most bytes of allowance that a connection can have left.
-const ALLOWANCE_BYTES_MAX: i64 = 32 * ALLOWANCE_BYTES;
+/// A connection can have the allowance of so many requests left.
+const ALLOWANCES_MAX: i64 = 32;
 
 tokio::task_local! {
     static CURRENT: Arc<Dial>;
@@ -28,7 +28,9 @@ tokio::task_local! {
 /// What is known of one connection.
 pub struct Dial {
     known: Mutex<Known>,
-    allowance_bytes: AtomicI64,
+    /// Of each request.
+    allowance_bytes: i64,
+    left_bytes: AtomicI64,
     is_exhausted: AtomicBool,
 }
 
@@ -41,11 +43,17 @@ struct Known {
 // === impl Dial ===
 
 impl Dial {
-    /// Nothing yet, with the allowance of one request.
+    /// Nothing yet, with the allowance of one delivery.
     pub fn new() -> Arc<Self> {
+        Self::allowing(ALLOWANCE_BYTES)
+    }
+
+    /// Nothing yet, with an allowance of so many bytes for each request.
+    pub fn allowing(allowance_bytes: i64) -> Arc<Self> {
         Arc::new(Self {
             known: Mutex::default(),
-            allowance_bytes: AtomicI64::new(ALLOWANCE_BYTES),
+            allowance_bytes,
+            left_bytes: AtomicI64::new(allowance_bytes),
             is_exhausted: AtomicBool::new(false),
         })
     }
@@ -93,14 +101,20 @@ impl Dial {
 
     /// One more request uses the connection.
     pub fn allow_one_more(&self) {
-        let more = |left: i64| Some(left.saturating_add(ALLOWANCE_BYTES).min(ALLOWANCE_BYTES_MAX));
+        let max = self.allowance_bytes.saturating_mul(ALLOWANCES_MAX);
+        let more = |left: i64| Some(left.saturating_add(self.allowance_bytes).min(max));
         // It always gives a value, so it cannot fail.
-        let _ = self.allowance_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        let _ = self.left_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+    }
+
+    /// Bytes that may come for each request.
+    pub fn allowance_bytes(&self) -> i64 {
+        self.allowance_bytes
     }
 
     /// Whether more may be read.
     pub fn may_read(&self) -> bool {
-        let may = self.allowance_bytes.load(Ordering::SeqCst) > 0;
+        let may = self.left_bytes.load(Ordering::SeqCst) > 0;
         if !may {
             self.is_exhausted.store(true, Ordering::SeqCst);
         }
@@ -110,7 +124,7 @@ impl Dial {
     /// So many bytes were read.
     pub fn has_read(&self, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.allowance_bytes.fetch_sub(count, Ordering::SeqCst);
+        self.left_bytes.fetch_sub(count, Ordering::SeqCst);
     }
 
     /// Whether the connection was closed because too much came.
