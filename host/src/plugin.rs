@@ -20,6 +20,7 @@ mod convert;
 pub mod engine;
 pub mod gate;
 mod instance;
+pub mod learn;
 pub mod limits;
 pub mod load;
 mod log;
