@@ -26,6 +26,7 @@ mod replay;
 mod retries;
 mod secrets;
 mod server;
+mod shelf;
 mod shutdown;
 mod storage;
 mod wire;
