@@ -14,6 +14,7 @@ mod demo;
 mod doubles;
 mod edge;
 mod hostile;
+mod livekit_api;
 mod many_hosts;
 mod operator;
 mod plugin_policy;
