@@ -1,5 +1,5 @@
-//! The shipped plugins, compiled and in the real engine: what they make is what their own tests say,
-//! and what the services they write for take.
+//! The shipped plugins, compiled and in the real engine: what they make is what their own tests
+//! say, and what the services they write for take.
 
 use super::delivery::with_source;
 use anyhow::{Context as _, Result, bail, ensure};
@@ -105,9 +105,10 @@ fn failures() -> Vec<Value> {
     vec![
         json!({ "event": "egress_ended", "room": room,
             "egressInfo": { "status": "EGRESS_FAILED", "error": "Disk full" } }),
-        json!({ "event": "ingress_ended", "room": room,
-            "ingressInfo": { "ingressId": "IN_1", "state": { "status": "ENDPOINT_ERROR", "error": "x" } } }),
-        json!({ "event": "agent_job_ended", "job": { "room": room, "state": { "status": "JS_FAILED" } } }),
+        json!({ "event": "ingress_ended", "room": room, "ingressInfo": { "ingressId": "IN_1",
+            "state": { "status": "ENDPOINT_ERROR", "error": "x" } } }),
+        json!({ "event": "agent_job_ended",
+            "job": { "room": room, "state": { "status": "JS_FAILED" } } }),
         json!({ "event": "room_finished", "room": room, "roomEndReason": "ROOM_END_OPEN_FAILED" }),
         json!({ "event": "moon_landed", "room": room }),
         json!({ "event": "room_started" }),

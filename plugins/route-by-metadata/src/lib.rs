@@ -2,8 +2,8 @@
 //!
 //! [`places`] says where the tenant is written: in the room's name, in metadata, in a participant's
 //! attribute, in an attribute an earlier plugin added. The first place that has one decides; the
-//! table says which endpoints are this tenant's. The host leaves out endpoints that the subscription
-//! does not allow.
+//! table says which endpoints are this tenant's. The host leaves out endpoints that the
+//! subscription does not allow.
 //!
 //! Guarantee: an event without a known tenant goes to the default endpoints or nowhere, never to
 //! another tenant's.
