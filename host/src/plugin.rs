@@ -8,14 +8,17 @@
 //! an event ([`call`] makes an [`instance`] and runs it within its [`limits`], charged by a
 //! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
 //!
+//! What an `enrich` or `action` plugin reaches beyond its event goes through the [`gate`] to the
+//! ports of [`outside`].
+//!
 //! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
 //! environment, because none is linked; it has no memory, CPU or time past its limits; nothing of
-//! it survives the call. Non-guarantee: a side channel between guests on one machine is not closed.
+//! it survives the call but what it was granted to send and to keep. Non-guarantee: a side channel between guests on one machine is not closed.
 
 mod call;
 mod convert;
 pub mod engine;
-mod gate;
+pub mod gate;
 mod instance;
 pub mod limits;
 pub mod load;

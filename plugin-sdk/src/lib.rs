@@ -11,11 +11,15 @@ mod bindings;
 mod config;
 mod event;
 mod failure;
+pub mod http;
 pub mod kinds;
+pub mod livekit;
 mod log;
 pub mod metrics;
 pub mod native;
 pub mod outcome;
+pub mod secrets;
+pub mod state;
 pub mod story;
 pub mod time;
 

@@ -1,11 +1,14 @@
-//! The host's part in a native unit test: a configuration to read and a log to look at. One of each
-//! a thread, and so one for each test.
+//! The host's part in a native unit test: a configuration to read, a log to look at, and answers of
+//! the outside. One of each a thread, and so one for each test.
 //!
 //! In a compiled plugin these do nothing that anybody sees.
 
-use crate::{Event, Level};
+use crate::{Event, Level, http};
 use livekit_webhook_wire::{event_type, sample};
 use std::cell::RefCell;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod outside;
 
 /// All types of event that LiveKit sends today.
 pub const KINDS: [&str; 14] = event_type::ALL;
@@ -38,6 +41,42 @@ pub fn sample(kind: &str) -> Option<Event> {
 /// The lines logged on this thread since the last call.
 pub fn take_lines() -> Vec<(Level, String)> {
     LINES.take()
+}
+
+/// What answers the requests of this thread from now on. Without it every request is denied.
+pub fn on_http(
+    answer: impl FnMut(&http::Request) -> Result<http::Response, http::Error> + 'static,
+) {
+    #[cfg(not(target_arch = "wasm32"))]
+    outside::on_http(Box::new(answer));
+    #[cfg(target_arch = "wasm32")]
+    drop(answer);
+}
+
+/// The requests sent on this thread since the last call.
+pub fn take_requests() -> Vec<http::Request> {
+    #[cfg(not(target_arch = "wasm32"))]
+    return outside::take_requests();
+    #[cfg(target_arch = "wasm32")]
+    Vec::new()
+}
+
+/// Gives the plugin a secret of this name: [`crate::secrets::stand_in`] has a text for it, which
+/// is `secret-` and the name.
+pub fn set_secret(name: &str) {
+    #[cfg(not(target_arch = "wasm32"))]
+    outside::set_secret(name);
+    #[cfg(target_arch = "wasm32")]
+    let _ = name;
+}
+
+/// What LiveKit answers to a function of the contract, such as `get-room`, whatever it is asked for.
+/// `null` stands for what is not there. A function without an answer is denied.
+pub fn set_livekit(function: &str, answer: serde_json::Value) {
+    #[cfg(not(target_arch = "wasm32"))]
+    outside::set_livekit(function, answer);
+    #[cfg(target_arch = "wasm32")]
+    let _ = (function, answer);
 }
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -257,3 +257,6 @@ fn failure(trace: &Trace, error: &ClientError, header_max: usize) -> FetchError 
     }
     FetchError::Unreachable(chain(error))
 }
+
+#[cfg(test)]
+mod tests;

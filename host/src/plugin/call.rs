@@ -154,6 +154,7 @@ impl Plugin {
         wall: Duration,
     ) -> (Store<State>, Meter) {
         let meter = Meter::new(started, wall, self.limits.time(limits::CPU_INIT_MS));
+        let gate = Gate::new(&self.door, &input, started + wall);
         let state = State {
             growth: Growth::new(&self.limits),
             log: Lines::new(&self.name, &input.id, &self.limits),
@@ -161,7 +162,7 @@ impl Plugin {
             body: OnceLock::new(),
             config: self.config.clone(),
             metrics: self.metrics.clone(),
-            gate: Gate { door: self.door.clone(), interface: None },
+            gate,
             stopped: None,
         };
         (instance::store(&self.engine, state, &self.limits, &meter), meter)

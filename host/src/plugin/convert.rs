@@ -28,6 +28,9 @@ pub const VERSION: &str = "0.1.1";
 pub const IMPORTS: [&str; 8] =
     ["types", "log", "config", "metrics", "http", "secrets", "state", "livekit"];
 
+/// Those of [`IMPORTS`] that reach beyond the event.
+pub const OUTSIDE: [&str; 4] = ["http", "secrets", "state", "livekit"];
+
 /// What a component exports, found once, so that a call looks up no name.
 pub struct Exports {
     filter: Option<filter::GuestIndices>,

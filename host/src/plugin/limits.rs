@@ -65,6 +65,28 @@ pub const LOG_BYTES: Row = row(17, "log_bytes", 64 * KIB, 640 * KIB);
 pub const CONCURRENCY: Row = row(18, "concurrency", 0, 1024);
 /// Calls that wait for one of those places. The next one is turned away.
 pub const QUEUE: Row = row(19, "queue", 64, 65_536);
+/// HTTP requests of one event, refused ones too.
+pub const HTTP_REQUESTS: Row = row(20, "http_requests", 4, 32);
+/// HTTP requests of one event that are under way at once. A further one waits.
+pub const HTTP_CONCURRENT: Row = row(21, "http_concurrent", 2, 16);
+/// Body of a request.
+pub const HTTP_REQUEST_BYTES: Row = row(22, "http_request_bytes", 256 * KIB, 2 * MIB);
+/// Body of an answer, after decompression.
+pub const HTTP_RESPONSE_BYTES: Row = row(23, "http_response_bytes", MIB, 8 * MIB);
+/// Headers of a request, and of an answer.
+pub const HTTP_HEADER_BYTES: Row = row(24, "http_header_bytes", 32 * KIB, 256 * KIB);
+/// A key of a plugin's state.
+pub const STATE_KEY_BYTES: Row = row(25, "state_key_bytes", 256, 2 * KIB);
+/// A value of it.
+pub const STATE_VALUE_BYTES: Row = row(26, "state_value_bytes", 64 * KIB, 512 * KIB);
+/// Operations on it of one event, refused ones too.
+pub const STATE_OPERATIONS: Row = row(27, "state_operations", 64, 512);
+/// Questions to LiveKit of one event.
+pub const LIVEKIT_QUESTIONS: Row = row(28, "livekit_questions", 8, 64);
+/// Name of a room or identity of a participant that is asked for.
+pub const LIVEKIT_NAME_BYTES: Row = row(29, "livekit_name_bytes", KIB, 8 * KIB);
+/// Answer to a question.
+pub const LIVEKIT_ANSWER_BYTES: Row = row(30, "livekit_answer_bytes", MIB, 8 * MIB);
 
 /// Text of a guest's failure, cut on a character boundary. Fixed.
 pub const ERROR_BYTES_MAX: usize = 2048;
@@ -86,7 +108,7 @@ const fn row(index: usize, name: &'static str, default: u64, cap: u64) -> Row {
 }
 
 /// The rows an operator may set, in the order of [`Limits::rows`].
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 31] = [
     COMPONENT_BYTES,
     MEMORY_BYTES,
     TABLE_ELEMENTS,
@@ -107,6 +129,17 @@ const ROWS: [Row; 20] = [
     LOG_BYTES,
     CONCURRENCY,
     QUEUE,
+    HTTP_REQUESTS,
+    HTTP_CONCURRENT,
+    HTTP_REQUEST_BYTES,
+    HTTP_RESPONSE_BYTES,
+    HTTP_HEADER_BYTES,
+    STATE_KEY_BYTES,
+    STATE_VALUE_BYTES,
+    STATE_OPERATIONS,
+    LIVEKIT_QUESTIONS,
+    LIVEKIT_NAME_BYTES,
+    LIVEKIT_ANSWER_BYTES,
 ];
 
 /// The limits of one plugin: a value for every [`Row`], each within its cap.

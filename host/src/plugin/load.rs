@@ -5,7 +5,7 @@
 //! passing: then the bytes an operator has on disk, their digest, and what runs are one thing.
 
 use super::call::{self, Queue};
-use super::convert::{self, Exports, IMPORTS, PACKAGE, VERSION};
+use super::convert::{self, Exports, IMPORTS, OUTSIDE, PACKAGE, VERSION};
 use super::engine::Engine;
 use super::gate::Door;
 use super::instance::{Config, State};
@@ -50,6 +50,16 @@ pub enum Error {
     UnmetImports {
         /// The names it imports.
         missing: Vec<String>,
+    },
+    /// It wants to reach outside, where no interface of it may.
+    #[error(
+        "imports {}, which only a plugin that exports enrich or action may use: filter, transform \
+         and route decide by the event alone",
+        .imports.join(", ")
+    )]
+    Impure {
+        /// What it imports.
+        imports: Vec<String>,
     },
     /// It exports nothing we would call.
     #[error(
@@ -112,6 +122,8 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
+    // What a component asks for is what it is granted, as long as none says what it asks for.
+    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits);
     let plugin = Plugin {
         name: name.to_owned(),
         engine: engine.clone(),
@@ -122,7 +134,7 @@ pub(super) async fn load(
         limits,
         metrics: Arc::new(Metrics::default()),
         on_error,
-        door: Arc::new(Door { permissions: grant, secrets, outside }),
+        door: Arc::new(door),
     };
     try_once(&plugin).await?;
     Ok(plugin)
@@ -152,9 +164,13 @@ fn parse_config(bytes: Bytes) -> Result<Config, Error> {
 
 fn link(engine: &Engine, component: &Component) -> Result<(InstancePre<State>, Exports), Error> {
     let (imports, exports) = names(engine, component);
-    let missing: Vec<_> = imports.into_iter().filter(|name| !is_given(name)).collect();
+    let missing: Vec<_> = imports.iter().filter(|name| !is_given(name)).cloned().collect();
     if !missing.is_empty() {
         return Err(Error::UnmetImports { missing });
+    }
+    let reaching: Vec<_> = imports.into_iter().filter(|name| is_one_of(name, &OUTSIDE)).collect();
+    if !reaching.is_empty() && !exports.iter().any(|name| is_one_of(name, &["enrich", "action"])) {
+        return Err(Error::Impure { imports: reaching });
     }
     let mut linker = Linker::new(engine.wasmtime());
     convert::link(&mut linker).map_err(Error::OtherContract)?;
@@ -203,12 +219,17 @@ fn names(engine: &Engine, component: &Component) -> (Vec<String>, Vec<String>) {
 
 /// Whether this host has an import of that name. The linker then decides whether it has that shape.
 fn is_given(import: &str) -> bool {
+    is_one_of(import, &IMPORTS)
+}
+
+/// Whether `name` is one of our interfaces, in a version we know.
+fn is_one_of(name: &str, interfaces: &[&str]) -> bool {
     let Some((interface, version)) =
-        import.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
+        name.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix('/')?.split_once('@'))
     else {
         return false;
     };
-    IMPORTS.contains(&interface) && version.starts_with("0.1.")
+    interfaces.contains(&interface) && version.starts_with("0.1.")
 }
 
 /// Makes one instance and lets it check its configuration.

@@ -40,7 +40,7 @@ pub struct FetchRequest {
     pub pool: String,
     /// TLS or not.
     pub scheme: Scheme,
-    /// A name in lower case without a trailing dot, or an address.
+    /// A name in lower case without a trailing dot, or an address; IPv6 in brackets.
     pub host: String,
     /// The port.
     pub port: u16,

@@ -5,8 +5,10 @@
 //! took.
 
 mod attacks;
+pub(crate) mod doubles;
 mod loading;
 mod queue;
+mod reach;
 mod shipped;
 
 use super::engine::Engine;

@@ -39,10 +39,19 @@ fn component_importing(interface: &str) -> Bytes {
 #[tokio::test]
 async fn an_import_this_host_does_not_have_is_named() {
     let wasm = component_importing("wasi:sockets/tcp@0.2.0");
-    let expect = "needs wasi:sockets/tcp@0.2.0; this host gives a plugin livekit-webhook:plugin/{types,log,config,metrics}@0.1.0";
+    let expect = "needs wasi:sockets/tcp@0.2.0; this host gives a plugin livekit-webhook:plugin/{types,log,config,metrics,http,secrets,state,livekit}@0.1.1";
     check_refused(wasm, "", expect).await;
-    let wasm = component_importing("livekit-webhook:plugin/http@0.1.0");
-    check_refused(wasm, "", "needs livekit-webhook:plugin/http@0.1.0").await;
+    let wasm = component_importing("livekit-webhook:plugin/files@0.1.0");
+    check_refused(wasm, "", "needs livekit-webhook:plugin/files@0.1.0").await;
+}
+
+#[tokio::test]
+async fn a_component_that_reaches_outside_exports_enrich_or_action() {
+    for interface in ["http", "secrets", "state", "livekit"] {
+        let import = format!("livekit-webhook:plugin/{interface}@0.1.1");
+        let expect = format!("imports {import}, which only a plugin that exports enrich or action");
+        check_refused(component_importing(&import), "", &expect).await;
+    }
 }
 
 #[tokio::test]
