@@ -26,6 +26,7 @@ pub mod engine;
 pub mod gate;
 mod growth;
 mod instance;
+pub mod learn;
 pub mod limits;
 pub mod load;
 mod log;

@@ -7,6 +7,7 @@ mod check;
 mod compile;
 mod pack;
 mod torture;
+mod versions;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -45,6 +46,20 @@ pub enum Command {
     /// Compile a component from the input to the output, within limits. For the gateway itself
     #[command(hide = true)]
     Compile(compile::Options),
+    /// Check a component and put it in the place of a plugin's configured file
+    Deploy {
+        /// Which plugin.
+        #[command(flatten)]
+        which: versions::Which,
+        /// The component.
+        file: PathBuf,
+    },
+    /// Put the version that served before in the place of a plugin's configured file
+    Rollback(versions::Which),
+    /// Let a quarantined plugin be called again
+    Release(versions::Which),
+    /// Show versions, quarantines and refused files of all plugins
+    Status(versions::All),
 }
 
 /// Runs one of them, writing to `out`. The exit code is 0 when all is well, 1 when the plugin has
@@ -61,6 +76,10 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
             let output = output.unwrap_or_else(|| module.with_extension("component.wasm"));
             pack::run(&bytes, &output, out)
         }
+        Command::Deploy { which, file } => versions::deploy(&which, &file, out).await,
+        Command::Rollback(which) => versions::rollback(&which, out),
+        Command::Release(which) => versions::release(&which, out),
+        Command::Status(all) => versions::status(&all, out),
         Command::Check { file, config, json } => {
             let Some(bytes) = read(&file, out)? else {
                 return Ok(ExitCode::from(USAGE));

@@ -149,7 +149,7 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error, grant, secrets, outside, instances } = options;
+    let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
     preamble(&wasm, &limits)?;
     let config = Arc::new(parse_config(config)?);
     let (machine, component) = engine.component(wasm, &limits).await?;
@@ -162,7 +162,7 @@ pub(super) async fn load(
         None => OnError::Fail,
     };
     // What a component asks for is what it is granted, as long as none says what it asks for.
-    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits);
+    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),

@@ -8,6 +8,7 @@ use super::convert::Exports;
 use super::engine::{Engine, Kind, Machine};
 use super::gate::{Door, Secret};
 use super::instance::{Config, State};
+use super::learn::Learner;
 use super::limits::Limits;
 use super::log::Minute;
 use super::metrics::Metrics;
@@ -50,6 +51,8 @@ pub struct Options {
     pub outside: Option<Outside>,
     /// Whether instances are used again.
     pub instances: Instances,
+    /// Who notes what it uses: then grant it all that it asks for.
+    pub learn: Option<Arc<Learner>>,
 }
 
 /// A component, ready to be called.
