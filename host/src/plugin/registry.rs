@@ -5,7 +5,7 @@
 
 use super::call::Queue;
 use super::convert::Exports;
-use super::engine::Engine;
+use super::engine::{Engine, Kind, Machine};
 use super::gate::{Door, Secret};
 use super::instance::{Config, State};
 use super::limits::Limits;
@@ -51,7 +51,7 @@ pub struct Options {
 /// A component, ready to be called.
 pub struct Plugin {
     pub(super) name: String,
-    pub(super) engine: Engine,
+    pub(super) machine: Machine,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
     pub(super) config: Arc<Config>,
@@ -106,6 +106,11 @@ impl Plugin {
     /// What it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What its code was compiled for.
+    pub fn kind(&self) -> Kind {
+        self.machine.kind()
     }
 
     /// The numbers it keeps.

@@ -6,10 +6,12 @@
 
 mod attacks;
 pub(crate) mod doubles;
+mod kinds;
 mod loading;
 mod queue;
 mod reach;
 mod shipped;
+mod wasi;
 
 use super::engine::Engine;
 use super::limits::{self, Limits};

@@ -2,6 +2,7 @@
 
 mod requests;
 mod secrets;
+mod wasi;
 
 use super::http::{Error, Request};
 use super::*;
