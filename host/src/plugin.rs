@@ -19,6 +19,7 @@
 pub mod budget;
 mod call;
 mod convert;
+pub mod deploy;
 pub mod engine;
 pub mod gate;
 mod growth;

@@ -3,12 +3,18 @@
 //!
 //! In a compiled plugin these do nothing that anybody sees.
 
-use crate::Level;
 use crate::http;
+use crate::{Event, Level};
+use livekit_webhook_wire::{event_type, sample};
 use std::cell::RefCell;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod outside;
+
+/// All types of event that LiveKit sends today.
+pub const KINDS: [&str; 14] = event_type::ALL;
+/// Unix seconds at which the samples happened: 2026-01-01T00:00:00Z.
+const NOW_S: i64 = 1_767_225_600;
 
 thread_local! {
     static CONFIG: RefCell<Vec<u8>> = RefCell::new(b"{}".to_vec());
@@ -18,6 +24,19 @@ thread_local! {
 /// What [`crate::config()`] reads on this thread from now on.
 pub fn set_config(json: &serde_json::Value) {
     CONFIG.set(json.to_string().into_bytes());
+}
+
+/// A realistic event of a type, the same on each call: one story of the room `demo-room` and the
+/// participant `alice`. `None` for a type that is not one of [`KINDS`].
+pub fn sample(kind: &str) -> Option<Event> {
+    let story = sample::Sample {
+        room: "demo-room",
+        identity: "alice",
+        event_id: "EV_8sTzLqWmPbXy",
+        now_s: NOW_S,
+        seed: 1,
+    };
+    Event::from_json(sample::body(kind, &story)?).ok()
 }
 
 /// The lines logged on this thread since the last call.

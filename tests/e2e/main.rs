@@ -25,6 +25,7 @@ mod replay;
 mod retries;
 mod secrets;
 mod server;
+mod shelf;
 mod shutdown;
 mod storage;
 mod wire;

@@ -1,7 +1,7 @@
 //! The document's sections to [`Config`], each in a function of its own.
 
 use super::endpoint::{self, Context, integer, name};
-use super::plugin::plugins;
+use super::plugin;
 use super::reader::{Problem, Problems, Section};
 use super::secret::{self, Environment};
 use super::traffic::{rate, retention};
@@ -54,7 +54,8 @@ pub fn parse_table(
     let store = store(root.section("store"), folder, environment);
     let deliver = deliver(root.section("deliver"));
     let sources = sources(&mut root, folder, environment);
-    let plugins = plugins(&mut root, folder);
+    let deploy = plugin::all(root.section("plugins"), folder);
+    let plugins = plugin::plugins(&mut root, folder, environment);
     let vault = secret::vault(root.section("secrets"), folder, environment);
     let has_sealing_keys = !vault.keys().is_empty();
     let context = Context { folder, environment, policy: &deliver.policy, has_sealing_keys };
@@ -68,7 +69,18 @@ pub fn parse_table(
     let endpoints = endpoints.into_iter().filter_map(|named| named.found).collect();
     let plugins = plugins.into_iter().filter_map(|named| named.found).collect();
     let sources = sources.into_iter().filter_map(|named| named.found).collect();
-    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver, vault })
+    Ok(Config {
+        ingest,
+        admin,
+        store,
+        sources,
+        deploy,
+        plugins,
+        endpoints,
+        subscriptions,
+        deliver,
+        vault,
+    })
 }
 
 /// A section with a name that others refer to, even when something else in it is wrong.
