@@ -11,6 +11,7 @@ use super::gate::Door;
 use super::instance::{Config, State};
 use super::limits::{self, Limits};
 use super::log::Minute;
+use super::manifest::{self, Manifest};
 use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
@@ -119,6 +120,9 @@ pub enum Error {
         "its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK"
     )]
     OtherContract(#[source] wasmtime::Error),
+    /// What it says of itself cannot be read.
+    #[error("its manifest is not right")]
+    Manifest(#[source] manifest::Error),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
@@ -152,7 +156,7 @@ pub(super) async fn load(
     let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
     preamble(&wasm, &limits)?;
     let config = Arc::new(parse_config(config)?);
-    let (machine, component) = engine.component(wasm, &limits).await?;
+    let (machine, component) = engine.component(wasm.clone(), &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
     let on_error = match on_error {
         Some(on_error) => on_error,
@@ -161,8 +165,10 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
-    // What a component asks for is what it is granted, as long as none says what it asks for.
-    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits).learning(learn);
+    // One without a manifest says nothing of what it wants: then the operator's word alone holds.
+    let manifest = Manifest::read(&wasm).map_err(Error::Manifest)?;
+    let asked = manifest.map_or_else(|| grant.clone(), |manifest| manifest.permissions);
+    let door = Door::new(&asked, &grant, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
