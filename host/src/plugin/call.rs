@@ -160,8 +160,8 @@ impl Plugin {
             && warm::has_returned(&result)
         {
             let first = || {
-                let permit = self.machine.warm_place()?;
-                Some(History { instance, source, calls: 0, begun_bytes, permit })
+                let _permit = self.machine.warm_place()?;
+                Some(History { instance, source, calls: 0, begun_bytes, _permit })
             };
             history = history.take().or_else(first);
             self.keep(store, history);

@@ -238,7 +238,7 @@ async fn in_child(
 ) -> Result<Code, Error> {
     let wall = limits.time(COMPILE_MS);
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let cpu_s = (limits.get(COMPILE_MS).div_ceil(1000)).saturating_mul(threads);
+    let cpu_s = limits.get(COMPILE_MS).div_ceil(1000).saturating_mul(threads);
     let mut command = Command::new(program);
     command.args(["plugin", "compile", "--kind", machine.kind().as_str()]);
     command.args(["--cpu-seconds", &cpu_s.to_string()]);

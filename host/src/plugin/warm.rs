@@ -68,7 +68,7 @@ pub(super) struct History {
     /// Memory it was made with, in bytes.
     pub begun_bytes: usize,
     /// Its place among [`WARM_MAX`].
-    pub permit: OwnedSemaphorePermit,
+    pub _permit: OwnedSemaphorePermit,
 }
 
 /// The pools of one process, so that somebody looks at those nobody calls any more.

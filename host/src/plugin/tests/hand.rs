@@ -26,8 +26,9 @@ pub const UNREACHABLE: [u8; 1] = [0x00];
 
 /// Grows the first table by 1000 until that is refused, and then breaks: `loop (ref.null func)
 /// (i32.const 1000) (table.grow 0) (i32.const -1) (i32.ne) (br_if 0) end unreachable`
-pub const TABLE_UNTIL_REFUSED: [u8; 16] = [
+pub const TABLE_UNTIL_REFUSED: [u8; 17] = [
     0x03, 0x40, 0xd0, 0x70, 0x41, 0xe8, 0x07, 0xfc, 0x0f, 0x00, 0x41, 0x7f, 0x47, 0x0d, 0x00, 0x0b,
+    0x00,
 ];
 
 impl Default for Hand {
@@ -86,10 +87,9 @@ impl Hand {
             module.extend([8, 1, 3]);
         }
         // `configure` answers with a result at address 0: no error.
-        let number = [0x41, 0x00].to_vec();
         let bodies = [
             self.body.clone(),
-            number.clone(),
+            [0x41, 0x00].to_vec(),
             // A block for an argument, in the middle of the first page.
             [0x41, 0x80, 0x80, 0x02].to_vec(),
             self.start.clone().unwrap_or_default(),
