@@ -16,6 +16,8 @@ use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
+use crate::outside::fetch;
+use crate::outside::livekit::LiveKitServers;
 use crate::plugin::deploy::{Ground, Slot};
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::Store;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+mod outside;
 pub mod plugins;
 pub mod stores;
 mod upkeep;
@@ -50,6 +53,8 @@ pub struct App {
     stop_admin: Stopper,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
+    /// Asked by plugins.
+    livekit: Arc<LiveKitServers>,
     /// What a reload does not change, as it was at the start.
     fixed: String,
     grace: Duration,
@@ -87,6 +92,9 @@ pub enum Error {
     /// A plugin cannot be had.
     #[error(transparent)]
     Plugin(#[from] plugins::Error),
+    /// Plugins cannot reach anything.
+    #[error(transparent)]
+    Outside(#[from] fetch::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -107,9 +115,10 @@ impl App {
         };
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
-        let plugins = plugins::load(&config).await?;
         let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config, clock).await?;
+        let reach = shared.reach(&config)?;
+        let plugins = plugins::load(&config, Some(&reach.outside)).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
         let plugins = plugins.slots(&shared.ground(&tasks));
@@ -143,6 +152,7 @@ impl App {
             stop_admin,
             store: shared.store,
             ingest,
+            livekit: reach.livekit,
             fixed: fixed(&config),
             grace: config.deliver.grace,
             ingest_address,
@@ -154,6 +164,7 @@ impl App {
     /// else keeps the value it had at the start, which is told.
     pub fn reload(&self, config: &Config) {
         self.ingest.senders.replace(known(config));
+        self.livekit.replace(outside::servers(config));
         let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
         info!(sources = config.sources.len(), keys, "sources reloaded");
         self.count_reload("done");

@@ -19,6 +19,7 @@ mod many_hosts;
 mod operator;
 mod plugins;
 mod postgres;
+mod reach;
 mod receivers;
 mod refusals;
 mod reload;

@@ -4,7 +4,9 @@ use crate::config::{self, Config};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
 use crate::plugin::gate::Secret;
+use crate::plugin::learn::Learner;
 use crate::plugin::load;
+use crate::plugin::outside::Outside;
 use crate::plugin::permission::Permissions;
 use crate::plugin::registry::{Options, Plugin};
 use std::collections::HashMap;
@@ -43,18 +45,18 @@ pub enum Error {
 #[derive(Default)]
 pub struct Loaded(Vec<(Spec, Digest, Arc<Plugin>)>);
 
-/// Loads every configured plugin.
+/// Loads every configured plugin, with what it may reach when it is granted it.
 ///
 /// # Errors
 /// The first that cannot be had.
-pub async fn load(config: &Config) -> Result<Loaded, Error> {
+pub async fn load(config: &Config, outside: Option<&Outside>) -> Result<Loaded, Error> {
     if config.plugins.is_empty() {
         return Ok(Loaded::default());
     }
     let engine = Engine::new().map_err(Error::Engine)?;
     let mut loaded = Vec::with_capacity(config.plugins.len());
     for configured in &config.plugins {
-        let spec = spec(configured);
+        let spec = spec(configured, config, outside);
         let (name, file) = (spec.name.clone(), spec.file.display().to_string());
         let wasm = match tokio::fs::read(&spec.file).await {
             Ok(wasm) => wasm,
@@ -71,8 +73,13 @@ pub async fn load(config: &Config) -> Result<Loaded, Error> {
     Ok(Loaded(loaded))
 }
 
+/// Writes below the plugin's own folder.
+fn learner(config: &Config, name: &str) -> Arc<Learner> {
+    Arc::new(Learner::new(config.deploy.folder.join(name).join("grant.toml")))
+}
+
 /// What the configuration asks for, in the words of the plugin host.
-pub fn spec(configured: &config::Plugin) -> Spec {
+pub fn spec(configured: &config::Plugin, config: &Config, outside: Option<&Outside>) -> Spec {
     let secret = |(name, bytes): (&String, &config::SecretBytes)| {
         (name.clone(), Secret::new(bytes.reveal()))
     };
@@ -82,7 +89,8 @@ pub fn spec(configured: &config::Plugin) -> Spec {
         on_error: configured.on_error,
         grant: configured.grant.clone(),
         secrets: configured.secrets.iter().map(secret).collect(),
-        ..Options::default()
+        outside: outside.cloned(),
+        learn: configured.learn.then(|| learner(config, &configured.name)),
     };
     Spec {
         name: configured.name.clone(),

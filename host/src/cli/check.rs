@@ -56,7 +56,7 @@ impl std::fmt::Display for Mend {
 /// All problems of the file, or the first plugin that does not load.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = load(&options.config)?;
-    if let Err(error) = app::plugins::load(&config).await {
+    if let Err(error) = app::plugins::load(&config, None).await {
         return refuse(error.into());
     }
     if options.dump {

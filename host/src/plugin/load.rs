@@ -10,8 +10,10 @@ use super::engine::{self, Engine, Kind, Machine};
 use super::gate::Door;
 use super::instance::{Config, State};
 use super::limits::{self, Limits};
+use super::manifest::Manifest;
 use super::meter::Meter;
 use super::metrics::Metrics;
+use super::permission::Permissions;
 use super::registry::{OnError, Options, Plugin};
 use super::{Fault, Input, wasi};
 use bytes::Bytes;
@@ -130,6 +132,8 @@ pub(super) async fn load(
 ) -> Result<Plugin, Error> {
     let Options { config, limits, on_error, grant, secrets, outside, learn } = options;
     preamble(&wasm, &limits)?;
+    // While it is learned what it needs, it is granted all that it asks for.
+    let grant = if learn.is_some() { asked(&wasm) } else { grant };
     let config = Arc::new(parse_config(config)?);
     let compiler = engine.clone();
     let compiled = tokio::task::spawn_blocking(move || compile(&compiler, &wasm)).await;
@@ -159,6 +163,12 @@ pub(super) async fn load(
     };
     try_once(&plugin).await?;
     Ok(plugin)
+}
+
+/// What its manifest asks for. Without one that can be read it is nothing.
+fn asked(wasm: &[u8]) -> Permissions {
+    let manifest = Manifest::read(wasm).ok().flatten();
+    manifest.map(|manifest| manifest.permissions).unwrap_or_default()
 }
 
 /// Size and kind, by the first bytes.
