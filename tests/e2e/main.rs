@@ -17,6 +17,7 @@ mod hostile;
 mod livekit_api;
 mod many_hosts;
 mod operator;
+mod plugin_policy;
 mod plugins;
 mod postgres;
 mod reach;
