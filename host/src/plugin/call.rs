@@ -114,14 +114,6 @@ impl Plugin {
         (result, usage)
     }
 
-    /// [`Plugin::call`], and what it took.
-    ///
-    /// # Cancel safety
-    /// As [`Plugin::call`].
-    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
-        (self.call(input).await, Usage::default())
-    }
-
     /// Calls that wait for a place now.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()

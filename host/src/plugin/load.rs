@@ -10,10 +10,9 @@ use super::engine::{self, Engine, Kind, Machine};
 use super::gate::Door;
 use super::instance::{Config, State};
 use super::limits::{self, Limits};
-use super::manifest::Manifest;
+use super::manifest::{self, Manifest};
 use super::meter::Meter;
 use super::metrics::Metrics;
-use super::permission::Permissions;
 use super::registry::{OnError, Options, Plugin};
 use super::{Fault, Input, wasi};
 use bytes::Bytes;
@@ -100,6 +99,9 @@ pub enum Error {
         "its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK"
     )]
     OtherContract(#[source] wasmtime::Error),
+    /// What it says of itself cannot be read.
+    #[error("its manifest is not right")]
+    Manifest(#[source] manifest::Error),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
@@ -132,11 +134,9 @@ pub(super) async fn load(
 ) -> Result<Plugin, Error> {
     let Options { config, limits, on_error, grant, secrets, outside, learn } = options;
     preamble(&wasm, &limits)?;
-    // While it is learned what it needs, it is granted all that it asks for.
-    let grant = if learn.is_some() { asked(&wasm) } else { grant };
     let config = Arc::new(parse_config(config)?);
-    let compiler = engine.clone();
-    let compiled = tokio::task::spawn_blocking(move || compile(&compiler, &wasm)).await;
+    let (compiler, bytes) = (engine.clone(), wasm.clone());
+    let compiled = tokio::task::spawn_blocking(move || compile(&compiler, &bytes)).await;
     let (machine, component) =
         compiled.map_err(|error| Error::Invalid(wasmtime::Error::new(error)))??;
     let (pre, exports) = link(&machine, &component)?;
@@ -147,8 +147,12 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
-    // What a component asks for is what it is granted, as long as none says what it asks for.
-    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits).learning(learn);
+    // One without a manifest says nothing of what it wants: then the operator's word alone holds.
+    let manifest = Manifest::read(&wasm).map_err(Error::Manifest)?;
+    let asked = manifest.map_or_else(|| grant.clone(), |manifest| manifest.permissions);
+    // While it is learned what it needs, it is granted all that it asks for.
+    let granted = if learn.is_some() { &asked } else { &grant };
+    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.to_owned(),
         machine,
@@ -163,12 +167,6 @@ pub(super) async fn load(
     };
     try_once(&plugin).await?;
     Ok(plugin)
-}
-
-/// What its manifest asks for. Without one that can be read it is nothing.
-fn asked(wasm: &[u8]) -> Permissions {
-    let manifest = Manifest::read(wasm).ok().flatten();
-    manifest.map(|manifest| manifest.permissions).unwrap_or_default()
 }
 
 /// Size and kind, by the first bytes.
@@ -250,6 +248,19 @@ fn check_version<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), 
     newer.map_or(Ok(()), |version| Err(Error::NewerContract { version }))
 }
 
+/// Whether it imports what reaches outside only if it exports an interface that may.
+fn check_purity(imports: &[String], exports: &[String]) -> Result<(), Error> {
+    let is_one_of = |name: &String, all: &[&str]| {
+        ours(name).is_some_and(|(interface, _)| all.contains(&interface))
+    };
+    let reaching: Vec<_> =
+        imports.iter().filter(|name| is_one_of(name, &OUTSIDE)).cloned().collect();
+    if reaching.is_empty() || exports.iter().any(|name| is_one_of(name, &["enrich", "action"])) {
+        return Ok(());
+    }
+    Err(Error::Impure { imports: reaching })
+}
+
 /// What can be said of a component without running it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -289,13 +300,8 @@ fn names(machine: &Machine, component: &Component) -> (Vec<String>, Vec<String>)
 /// Whether the contract has an import of that name. The linker then decides whether it has that
 /// shape.
 fn is_given(import: &str) -> bool {
-    is_one_of(import, &IMPORTS)
-}
-
-/// Whether `name` is one of our interfaces, in a version we may know.
-fn is_one_of(name: &str, interfaces: &[&str]) -> bool {
-    ours(name).is_some_and(|(interface, version)| {
-        interfaces.contains(&interface) && version.starts_with("0.1.")
+    ours(import).is_some_and(|(interface, version)| {
+        IMPORTS.contains(&interface) && version.starts_with("0.1.")
     })
 }
 

@@ -1,5 +1,6 @@
 //! WASI 0.2 for components that were not built with our SDK: all of it is linked, so that what
-//! JavaScript, Python and C tool chains emit runs, and all of it is denied.
+//! JavaScript, Python and C tool chains emit runs, and all of it is denied; but HTTP goes through
+//! the gate, as the contract's own does.
 //!
 //! There are no preopened folders, no sockets, no names to look up, no environment, no arguments,
 //! and standard input is at its end. Standard output and error become lines in the plugin's log.
@@ -15,6 +16,7 @@ mod http;
 mod sources;
 mod stdio;
 
+use super::gate::Gate;
 use super::instance::State;
 use super::permission::{Clock, Permissions};
 use sources::{Dice, Now, Steps};
@@ -139,19 +141,20 @@ impl State {
         }
     }
 
-    fn wasi(&mut self) -> &mut Wasi {
+    fn wasi(&mut self) -> (&mut Wasi, &mut Gate) {
         self.flush(false);
         let Self { wasi, log, input, gate, .. } = self;
-        wasi.get_or_insert_with(|| {
-            let granted = &gate.door.permissions;
+        let wasi = wasi.get_or_insert_with(|| {
+            let granted = gate.permissions();
             Box::new(Wasi::new(log.plugin(), &input.id, input.created_at_ms, granted))
-        })
+        });
+        (wasi, gate)
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let Wasi { ctx, table, .. } = self.wasi();
+        let (Wasi { ctx, table, .. }, _) = self.wasi();
         WasiCtxView { ctx, table }
     }
 }
