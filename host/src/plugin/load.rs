@@ -248,19 +248,6 @@ fn check_version<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), 
     newer.map_or(Ok(()), |version| Err(Error::NewerContract { version }))
 }
 
-/// Whether it imports what reaches outside only if it exports an interface that may.
-fn check_purity(imports: &[String], exports: &[String]) -> Result<(), Error> {
-    let is_one_of = |name: &String, all: &[&str]| {
-        ours(name).is_some_and(|(interface, _)| all.contains(&interface))
-    };
-    let reaching: Vec<_> =
-        imports.iter().filter(|name| is_one_of(name, &OUTSIDE)).cloned().collect();
-    if reaching.is_empty() || exports.iter().any(|name| is_one_of(name, &["enrich", "action"])) {
-        return Ok(());
-    }
-    Err(Error::Impure { imports: reaching })
-}
-
 /// What can be said of a component without running it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -300,8 +287,13 @@ fn names(machine: &Machine, component: &Component) -> (Vec<String>, Vec<String>)
 /// Whether the contract has an import of that name. The linker then decides whether it has that
 /// shape.
 fn is_given(import: &str) -> bool {
-    ours(import).is_some_and(|(interface, version)| {
-        IMPORTS.contains(&interface) && version.starts_with("0.1.")
+    is_one_of(import, &IMPORTS)
+}
+
+/// Whether `name` is one of our interfaces, in a version we may know.
+fn is_one_of(name: &str, interfaces: &[&str]) -> bool {
+    ours(name).is_some_and(|(interface, version)| {
+        interfaces.contains(&interface) && version.starts_with("0.1.")
     })
 }
 
