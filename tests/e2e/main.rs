@@ -21,6 +21,7 @@ mod operator;
 mod plugin_policy;
 mod plugins;
 mod postgres;
+mod reach;
 mod receivers;
 mod refusals;
 mod reload;

@@ -11,12 +11,14 @@ use crate::plugin::deploy::watch::{Watched, Watcher, Wishes};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
 use crate::plugin::gate::Secret;
+use crate::plugin::learn::Learner;
 use crate::plugin::outside::Outside;
 use crate::plugin::registry::Options;
 use crate::plugin::warm::Instances;
 use bytes::Bytes;
 use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{error, info, warn};
 
@@ -56,6 +58,8 @@ pub enum Error {
 pub struct Surroundings {
     /// What plugins may reach, as far as they are granted it.
     pub outside: Option<Outside>,
+    /// Where plugins have folders of their own. `None`: nobody learns.
+    pub folder: Option<PathBuf>,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
 }
@@ -72,7 +76,7 @@ struct One {
     serving: (Bytes, Option<String>),
 }
 
-/// Loads every configured plugin.
+/// Loads every configured plugin, with what it may reach when it is granted it.
 ///
 /// # Errors
 /// The first that cannot be had.
@@ -187,7 +191,7 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
             config::Instances::Fresh => Instances::Fresh,
             config::Instances::Warm => Instances::warm(),
         },
-        ..Options::default()
+        learn: configured.learn.then(|| around.learner(&configured.name)).flatten(),
     };
     Spec {
         name: configured.name.clone(),
@@ -195,6 +199,15 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
         options,
         canary: configured.canary.as_ref().map(|canary| (canary.file.clone(), canary.percent)),
         shadow: configured.shadow.clone(),
+    }
+}
+
+// === impl Surroundings ===
+
+impl Surroundings {
+    fn learner(&self, name: &str) -> Option<Arc<Learner>> {
+        let folder = self.folder.as_ref()?.join(name);
+        Some(Arc::new(Learner::new(folder.join("grant.toml"))))
     }
 }
 

@@ -168,7 +168,9 @@ pub(super) async fn load(
     // One without a manifest says nothing of what it wants: then the operator's word alone holds.
     let manifest = Manifest::read(&wasm).map_err(Error::Manifest)?;
     let asked = manifest.map_or_else(|| grant.clone(), |manifest| manifest.permissions);
-    let door = Door::new(&asked, &grant, secrets, outside).of(name, &limits).learning(learn);
+    // While it is learned what it needs, it is granted all that it asks for.
+    let granted = if learn.is_some() { &asked } else { &grant };
+    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
