@@ -34,8 +34,10 @@ pub mod metrics;
 pub mod outside;
 pub mod permission;
 pub mod registry;
+pub mod tape;
 mod trap;
 mod wasi;
+pub mod witness;
 mod world;
 
 #[cfg(test)]

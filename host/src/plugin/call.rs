@@ -13,6 +13,7 @@ use super::limits::{self, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::registry::Plugin;
+use super::witness::Witness;
 use super::{Fault, Input, Interface, Output, Usage, trap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,6 +93,18 @@ impl Plugin {
     /// # Cancel safety
     /// As [`Plugin::call`].
     pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
+        self.watched(input, &Witness::default()).await
+    }
+
+    /// [`Plugin::measure`], watched.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn watched(
+        &self,
+        input: Input,
+        witness: &Witness,
+    ) -> (Result<Vec<Output>, Fault>, Usage) {
         let wall = self.wall();
         let meter = Meter::new(Instant::now(), wall, self.limits.time(limits::CPU_INIT_MS));
         let runs = AtomicBool::new(false);
@@ -100,7 +113,7 @@ impl Plugin {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
             let place = self.machine.place().await.ok_or(Fault::Unavailable)?;
             runs.store(true, Ordering::Release);
-            self.run(&place, input, &meter, &mut usage).await
+            self.run(&place, input, &meter, (&mut usage, witness)).await
         };
         let result = match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
@@ -114,14 +127,6 @@ impl Plugin {
         (result, usage)
     }
 
-    /// [`Plugin::call`], and what it took.
-    ///
-    /// # Cancel safety
-    /// As [`Plugin::call`].
-    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
-        (self.call(input).await, Usage::default())
-    }
-
     /// Calls that wait for a place now.
     pub fn waiting(&self) -> usize {
         self.queue.waiting()
@@ -132,9 +137,10 @@ impl Plugin {
         place: &Place<'_>,
         input: Input,
         meter: &Meter,
-        usage: &mut Usage,
+        (usage, witness): (&mut Usage, &Witness),
     ) -> Result<Vec<Output>, Fault> {
         let mut store = self.store(place, input, meter.clone());
+        self.show(witness, store.data_mut());
         let result = meter
             .charge(async {
                 let instance = self.pre.instantiate_async(&mut store).await?;
@@ -147,8 +153,20 @@ impl Plugin {
         usage.fuel = instance::fuel(&store);
         result.map_err(|ended| match ended {
             Ended::Fault(fault) => fault,
-            Ended::Engine(error) => fault(&error, store.data(), &self.limits),
+            Ended::Engine(error) => {
+                let words = store.data().log.last_words();
+                witness.broke(|| trap::frames_of(&error), words);
+                fault(&error, store.data(), &self.limits)
+            }
         })
+    }
+
+    /// Lets `witness` see what it wants of a call that begins.
+    fn show(&self, witness: &Witness, state: &mut State) {
+        if witness.seen().is_some() {
+            state.log.follow(witness.tail());
+            state.gate = Gate::new(&witness.door(&self.door), &state.input, state.meter.deadline());
+        }
     }
 
     async fn outputs(

@@ -5,6 +5,7 @@
 //! dropped and its number told at the end.
 
 use super::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, Limits};
+use super::witness::Tail;
 use std::fmt::Write as _;
 
 /// The level of an ordinary line.
@@ -24,6 +25,7 @@ pub struct Lines {
     bytes_left: usize,
     dropped: u64,
     last_words: Option<String>,
+    tail: Option<Tail>,
 }
 
 // === impl Lines ===
@@ -39,7 +41,13 @@ impl Lines {
             bytes_left: limits.size(LOG_BYTES),
             dropped: 0,
             last_words: None,
+            tail: None,
         }
+    }
+
+    /// Lets somebody have the last lines.
+    pub fn follow(&mut self, tail: Option<Tail>) {
+        self.tail = tail;
     }
 
     /// Takes one line: writes it, or counts it as dropped.
@@ -90,6 +98,9 @@ impl Lines {
     }
 
     fn write(&self, level: u8, line: &str) {
+        if let Some(tail) = &self.tail {
+            tail.push(line);
+        }
         let Self { plugin, event, .. } = self;
         match level {
             0 => tracing::trace!(plugin, event, line, "plugin log"),
