@@ -34,10 +34,12 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 pub mod plugins;
+mod reach;
 pub mod stores;
 mod upkeep;
 
 use self::plugins::Surroundings;
+use self::reach::Reach;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -55,6 +57,7 @@ pub struct App {
     ingest: Arc<Ingest>,
     /// What a reload does not change, as it was at the start.
     fixed: String,
+    reach: Reach,
     around: Surroundings,
     wishes: Wishes,
     plugins_bell: Bell,
@@ -113,13 +116,19 @@ impl App {
         };
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
-        let around = Surroundings { outside: None, starts: Some(clock.now()) };
+        let reach = Reach::new(&config, clock.clone())?;
+        let around = Surroundings {
+            outside: Some(reach.outside()),
+            folder: config.deploy.folder.clone(),
+            starts: Some(clock.now()),
+        };
         let plugins = plugins::load(&config, &around).await?;
         let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config, clock).await?;
+        reach.keep_in(shared.store.clone(), shared.clock.clone());
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
-        let (ground, wishes) = (shared.ground(&tasks), Wishes::default());
+        let (ground, wishes) = (shared.ground(&config, &tasks), Wishes::default());
         let (plugins, watcher) = plugins.serve(&config, &ground, wishes.clone());
         let plugins_bell = ground.bell;
         let (stop_ingest, ingest_stop) = stop();
@@ -156,6 +165,7 @@ impl App {
             store: shared.store,
             ingest,
             fixed: fixed(&config),
+            reach,
             around,
             wishes,
             plugins_bell,
@@ -172,6 +182,7 @@ impl App {
         self.ingest.senders.replace(known(config));
         let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
         info!(sources = config.sources.len(), keys, "sources reloaded");
+        self.reach.reload(config);
         let spec = |configured| plugins::spec(configured, &self.around);
         self.wishes.wish(config.plugins.iter().map(spec).collect());
         self.plugins_bell.ring();
@@ -297,12 +308,13 @@ impl Shared {
         })
     }
 
-    fn ground(&self, tasks: &Tasks) -> Ground {
+    fn ground(&self, config: &Config, tasks: &Tasks) -> Ground {
         Ground {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             tasks: tasks.clone(),
             bell: Bell::new(),
+            folder: config.deploy.folder.clone(),
         }
     }
 

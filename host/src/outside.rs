@@ -7,6 +7,7 @@
 
 mod absent;
 pub mod fetch;
+pub mod late;
 pub mod livekit;
 pub mod state;
 

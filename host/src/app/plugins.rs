@@ -10,11 +10,13 @@ use crate::plugin::deploy::watch::{Watched, Watcher, Wishes};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
 use crate::plugin::gate::Secret;
+use crate::plugin::learn::Learner;
 use crate::plugin::outside::Outside;
 use crate::plugin::registry::Options;
 use bytes::Bytes;
 use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{error, info, warn};
 
@@ -41,6 +43,9 @@ pub enum Error {
         /// The system's error.
         source: std::io::Error,
     },
+    /// There is no way out for plugins.
+    #[error(transparent)]
+    Fetch(crate::outside::fetch::Error),
     /// The engine does not start.
     #[error("cannot start the plugin engine")]
     Engine(#[source] engine::Error),
@@ -51,6 +56,8 @@ pub enum Error {
 pub struct Surroundings {
     /// What plugins may reach, as far as they are granted it.
     pub outside: Option<Outside>,
+    /// Where plugins keep things on disk.
+    pub folder: PathBuf,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
 }
@@ -166,6 +173,8 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
     let secret = |(name, bytes): (&String, &config::SecretBytes)| {
         (name.clone(), Secret::new(bytes.reveal()))
     };
+    let learn = around.starts.filter(|_| configured.learn);
+    let learned = || around.folder.join(&configured.name).join("learned.toml");
     let options = Options {
         config: configured.config.clone().into(),
         limits: configured.limits.clone(),
@@ -173,6 +182,7 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
         grant: configured.grant.clone(),
         secrets: configured.secrets.iter().map(secret).collect(),
         outside: around.outside.clone(),
+        learn: learn.map(|_| Arc::new(Learner::new(learned()))),
         ..Options::default()
     };
     Spec {

@@ -163,7 +163,7 @@ impl Plugin {
 
     /// Lets `witness` see what it wants of a call that begins.
     fn show(&self, witness: &Witness, state: &mut State) {
-        if witness.seen().is_some() {
+        if witness.is_there() {
             state.log.follow(witness.tail());
             state.gate = Gate::new(&witness.door(&self.door), &state.input, state.meter.deadline());
         }

@@ -117,7 +117,13 @@ impl Door {
     /// The same, with everything that passes it on `tape`; `None` when nothing can.
     pub fn recorded(&self, tape: &Tape) -> Option<Self> {
         let outside = self.outside.as_ref().map(|outside| tape.record(outside, &self.secrets))?;
-        Some(Self { outside: Some(outside), ..self.clone() })
+        Some(self.leading_to(outside))
+    }
+
+    /// The same, leading elsewhere.
+    #[must_use]
+    pub fn leading_to(&self, outside: Outside) -> Self {
+        Self { outside: Some(outside), ..self.clone() }
     }
 
     fn leads_somewhere(&self) -> bool {

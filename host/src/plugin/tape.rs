@@ -100,6 +100,16 @@ impl Tape {
     }
 }
 
+/// Bytes as JSON: text as it is, anything else in base64.
+pub fn bytes(bytes: &[u8]) -> Value {
+    convert::bytes(bytes)
+}
+
+/// The reverse of [`bytes`].
+pub fn to_bytes(value: &Value) -> bytes::Bytes {
+    convert::to_bytes(value)
+}
+
 /// What stands for a secret's value on a tape, and is its value where a tape is played.
 pub fn mark(name: &str) -> String {
     format!("secret-{name}")

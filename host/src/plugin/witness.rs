@@ -19,6 +19,8 @@ pub struct Tail(Arc<Mutex<VecDeque<String>>>);
 #[derive(Debug, Default)]
 pub struct Witness {
     seen: Option<Seen>,
+    /// Answers in place of what is outside.
+    played: Option<Tape>,
 }
 
 /// What a witness saw.
@@ -39,7 +41,12 @@ pub struct Seen {
 impl Witness {
     /// One that looks.
     pub fn looking() -> Self {
-        Self { seen: Some(Seen::default()) }
+        Self { seen: Some(Seen::default()), played: None }
+    }
+
+    /// One that answers from `tape` what is asked from outside: the call has no effect.
+    pub fn playing(tape: Tape) -> Self {
+        Self { seen: None, played: Some(tape) }
     }
 
     /// What it saw; `None` when it looked away.
@@ -49,10 +56,17 @@ impl Witness {
 
     /// `door`, with what passes it on record.
     pub(super) fn door(&self, door: &Arc<Door>) -> Arc<Door> {
-        match &self.seen {
-            Some(seen) => door.recorded(&seen.tape).map_or_else(|| door.clone(), Arc::new),
-            None => door.clone(),
-        }
+        let other = match (&self.played, &self.seen) {
+            (Some(tape), _) => Some(door.leading_to(tape.play())),
+            (None, Some(seen)) => door.recorded(&seen.tape),
+            (None, None) => None,
+        };
+        other.map_or_else(|| door.clone(), Arc::new)
+    }
+
+    /// Whether a call is to be another one than without it.
+    pub(super) fn is_there(&self) -> bool {
+        self.seen.is_some() || self.played.is_some()
     }
 
     /// Where the lines go.
