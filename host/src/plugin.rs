@@ -36,9 +36,11 @@ pub mod metrics;
 pub mod outside;
 pub mod permission;
 pub mod registry;
+pub mod tape;
 mod trap;
 pub mod warm;
 mod wasi;
+pub mod witness;
 mod world;
 
 #[cfg(test)]

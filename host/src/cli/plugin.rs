@@ -6,6 +6,7 @@
 mod check;
 mod compile;
 mod pack;
+mod replay;
 mod torture;
 mod versions;
 
@@ -58,6 +59,8 @@ pub enum Command {
     Rollback(versions::Which),
     /// Let a quarantined plugin be called again
     Release(versions::Which),
+    /// See the fault of a poison event again, from its capsule
+    Replay(replay::Options),
     /// Show versions, quarantines and refused files of all plugins
     Status(versions::All),
 }
@@ -79,6 +82,7 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
         Command::Deploy { which, file } => versions::deploy(&which, &file, out).await,
         Command::Rollback(which) => versions::rollback(&which, out),
         Command::Release(which) => versions::release(&which, out),
+        Command::Replay(options) => replay::run(&options, out).await,
         Command::Status(all) => versions::status(&all, out),
         Command::Check { file, config, json } => {
             let Some(bytes) = read(&file, out)? else {
