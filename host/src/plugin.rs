@@ -21,6 +21,7 @@ mod call;
 mod convert;
 pub mod deploy;
 pub mod engine;
+pub mod fixture;
 pub mod gate;
 mod growth;
 mod instance;
@@ -30,9 +31,11 @@ mod log;
 pub mod manifest;
 mod meter;
 pub mod metrics;
+pub mod names;
 pub mod outside;
 pub mod permission;
 pub mod registry;
+mod terms;
 mod trap;
 mod wasi;
 mod world;
@@ -42,6 +45,9 @@ pub(crate) mod tests;
 
 use bytes::Bytes;
 use std::time::Duration;
+
+/// Version of the contract in `wit/` that this host serves.
+pub const CONTRACT_VERSION: &str = convert::VERSION;
 
 /// What a component can be asked, in the order it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

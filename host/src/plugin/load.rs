@@ -8,12 +8,13 @@ use super::call::{self, Queue};
 use super::convert::{self, Exports, IMPORTS, OUTSIDE, PACKAGE, VERSION};
 use super::engine::{self, Engine, Kind, Machine};
 use super::gate::Door;
-use super::instance::{Config, State};
+use super::instance::State;
 use super::limits::{self, Limits};
 use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
-use super::{Fault, Input, wasi};
+use super::terms::Terms;
+use super::{Fault, Input, manifest, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -98,9 +99,15 @@ pub enum Error {
         "its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK"
     )]
     OtherContract(#[source] wasmtime::Error),
+    /// What it says of itself is not right.
+    #[error("its manifest cannot be used")]
+    Manifest(#[source] manifest::Error),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
+    /// The schema in the manifest refuses it.
+    #[error("the config is not what the plugin's schema asks for:\n  {}", .0.join("\n  "))]
+    ConfigRefused(Vec<String>),
     /// The plugin refused it.
     #[error("the plugin refuses its config: {0}")]
     Config(String),
@@ -130,7 +137,7 @@ pub(super) async fn load(
 ) -> Result<Plugin, Error> {
     let Options { config, limits, on_error, grant, secrets, outside } = options;
     preamble(&wasm, &limits)?;
-    let config = Arc::new(parse_config(config)?);
+    let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
     let compiler = engine.clone();
     let compiled = tokio::task::spawn_blocking(move || compile(&compiler, &wasm)).await;
     let (machine, component) =
@@ -143,14 +150,14 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
-    // What a component asks for is what it is granted, as long as none says what it asks for.
-    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits);
+    let door = Door::new(&permissions, &grant, secrets, outside).of(name, &limits);
     let plugin = Plugin {
         name: name.to_owned(),
         machine,
         pre,
         exports,
-        config,
+        manifest: manifest.map(Arc::new),
+        config: Arc::new(config),
         queue: Queue::new(&limits),
         limits,
         metrics: Arc::new(Metrics::default()),
@@ -175,12 +182,6 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
         Some(rest) if rest.starts_with(CORE) => Err(Error::CoreModule),
         Some(_) => Ok(()),
     }
-}
-
-fn parse_config(bytes: Bytes) -> Result<Config, Error> {
-    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
-    let value = serde_json::from_slice(&bytes).map_err(Error::ConfigSyntax)?;
-    Ok(Config { bytes, value })
 }
 
 /// Compiles for the lean engine, and when that refuses, for the full one. A refusal costs little:
