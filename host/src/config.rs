@@ -28,7 +28,7 @@ use crate::store::url::Url;
 use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
-use livekit_webhook_core::endpoint::Endpoint;
+use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl};
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::verify::Rules;
@@ -101,6 +101,8 @@ pub struct Source {
     pub keys: Vec<Key>,
     /// Event types taken; empty: all.
     pub events: Vec<Glob>,
+    /// LiveKit's server API, for plugins that ask it.
+    pub server: Option<EndpointUrl>,
 }
 
 /// One secret of one key.

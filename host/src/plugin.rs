@@ -25,6 +25,7 @@ pub mod fixture;
 pub mod gate;
 mod growth;
 mod instance;
+pub mod learn;
 pub mod limits;
 pub mod load;
 mod log;

@@ -11,24 +11,31 @@
 //! and in memory; a restart begins them anew.
 
 mod events;
+pub mod folder;
 mod follow;
+pub mod shadow;
+mod turns;
+pub mod upgrade;
 mod version;
+pub mod watch;
 
 pub use follow::{Ended, Follows};
 pub use version::{Digest, Version};
 
 use self::events::Events;
+use self::folder::Why;
 use super::registry::{OnError, Options};
 use super::{Fault, Input, Output};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::metrics::plugin::{BreakerLabel, CallLabel, NameLabel, ResultLabel};
+use crate::metrics::plugin::CallLabel;
 use crate::tasks::{Bell, Tasks};
-use livekit_webhook_core::plugin::{Admission, Call, Change, State, is_rolled_back};
+use livekit_webhook_core::plugin::{Admission, Call};
 use livekit_webhook_core::time::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tracing::{error, info, warn};
+use tokio::sync::Semaphore;
+use tracing::warn;
 
 /// What a plugin is to be, as configured.
 #[derive(Clone)]
@@ -88,6 +95,11 @@ pub struct Slot {
     ground: Ground,
     serving: RwLock<Serving>,
     events: Mutex<Events>,
+    /// How what serves was loaded.
+    options: Mutex<Options>,
+    /// What must not serve any more and is not written down yet.
+    fallen: Mutex<Vec<(Digest, Why)>>,
+    shadows: Arc<Semaphore>,
 }
 
 /// A call on its way: gives a probe back when it is dropped without an answer.
@@ -100,14 +112,17 @@ struct Ticket<'a> {
 // === impl Slot ===
 
 impl Slot {
-    /// A slot in which `version` serves.
-    pub fn new(name: &str, version: Arc<Version>, ground: Ground) -> Self {
+    /// A slot in which `version` serves, loaded with `options`.
+    pub fn new(name: &str, version: Arc<Version>, options: Options, ground: Ground) -> Self {
         let serving = Serving { stable: version, before: None, canary: None, shadow: None };
         let slot = Self {
             name: name.to_owned(),
             ground,
             serving: RwLock::new(serving),
             events: Mutex::new(Events::default()),
+            options: Mutex::new(options),
+            fallen: Mutex::default(),
+            shadows: Self::shadow_places(),
         };
         slot.show();
         slot
@@ -144,6 +159,9 @@ impl Slot {
         let call = Call { is_probe, is_suspect: is_suspect || (!is_probe && !is_first) };
         let mut ticket = Ticket { version, call, answered: false };
         let (result, usage) = version.plugin().measure(input.clone()).await;
+        if serving.shadow.is_some() && role == Role::Stable {
+            self.shadow(input, &result);
+        }
         let fault = match result {
             Ok(outputs) => {
                 self.count(role, "ok");
@@ -171,18 +189,6 @@ impl Slot {
         let note = format!("{}: {fault}", self.name);
         let follows = follow::follows(&fault, version.plugin().on_error(), faults);
         Err(Ended { note, follows })
-    }
-
-    /// Lets `version` serve from now on. Returns what served before.
-    pub fn swap(&self, version: Arc<Version>) -> Arc<Version> {
-        let before = {
-            let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
-            let before = std::mem::replace(&mut serving.stable, version);
-            serving.before = Some(before.clone());
-            before
-        };
-        self.show();
-        before
     }
 
     /// A room sees one version. A canary that must not be called leaves its rooms to the other.
@@ -232,79 +238,9 @@ impl Slot {
         }
     }
 
-    /// Tells what became of a breaker, and goes back to the version before when that helps.
-    fn changed(&self, version: &Version, role: Role, change: Change, now: Timestamp) {
-        let (plugin, digest) = (&self.name, version.digest().short());
-        let to = match change {
-            Change::Opened { until, periods } => {
-                let until_ms = until.as_millis();
-                error!(plugin, digest, periods, until_ms, "plugin rests after many faults");
-                if periods == 1 { "open" } else { "reopened" }
-            }
-            Change::Closed => {
-                info!(plugin, digest, "plugin is well again");
-                "closed"
-            }
-            Change::Quarantined => {
-                error!(plugin, digest, "plugin quarantined: it is not called until it is released");
-                "quarantined"
-            }
-        };
-        let label = BreakerLabel { plugin: plugin.clone(), to };
-        self.ground.metrics.plugins.breaker_changes.get_or_create(&label).inc();
-        if matches!(change, Change::Opened { .. } | Change::Quarantined) {
-            self.go_back(version, role, now);
-        }
-        self.show();
-        self.ground.bell.ring();
-    }
-
-    /// Automatic rollback: from a canary, or from a young version to a predecessor that was well.
-    fn go_back(&self, version: &Version, role: Role, now: Timestamp) {
-        let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
-        let is_canary = role == Role::Canary;
-        let before = if is_canary { Some(&serving.stable) } else { serving.before.as_ref() };
-        let before = before.filter(|before| before.digest() != version.digest()).cloned();
-        let is_well = before.as_ref().is_some_and(|before| before.is_well());
-        let Some(before) =
-            before.filter(|_| is_rolled_back(is_canary, version.since(), is_well, now))
-        else {
-            return;
-        };
-        if is_canary {
-            serving.canary = None;
-        } else if serving.stable.digest() == version.digest() {
-            serving.stable = before.clone();
-            serving.before = None;
-        } else {
-            return;
-        }
-        version.set_rolled_back();
-        let (plugin, from, to) = (&self.name, version.digest().short(), before.digest().short());
-        error!(plugin, from, to, is_canary, "plugin rolled back: the version before serves again");
-        self.count_reload("rolled_back");
-    }
-
-    /// Counts what became of a new version.
-    pub fn count_reload(&self, result: &'static str) {
-        let label = ResultLabel { plugin: self.name.clone(), result };
-        self.ground.metrics.plugins.reloads.get_or_create(&label).inc();
-    }
-
     fn count(&self, role: Role, outcome: &'static str) {
         let label = CallLabel { plugin: self.name.clone(), outcome, role: role.as_str() };
         self.ground.metrics.plugins.calls.get_or_create(&label).inc();
-    }
-
-    /// The breaker of what serves, for the metrics.
-    fn show(&self) {
-        let state = match self.serving().stable.state() {
-            State::Closed { .. } => 0,
-            State::Open { .. } => 1,
-            State::Quarantined => 2,
-        };
-        let label = NameLabel { plugin: self.name.clone() };
-        self.ground.metrics.plugins.breaker.get_or_create(&label).set(state);
     }
 
     fn lock_events(&self) -> std::sync::MutexGuard<'_, Events> {

@@ -119,6 +119,7 @@ impl<'a> Bench<'a> {
             grant: self.manifest.permissions.clone(),
             secrets: names.map(secret).collect(),
             outside: Some(played.clone().outside()),
+            ..Options::default()
         };
         let plugin =
             Plugin::load(self.engine, &self.manifest.name, self.wasm.clone(), options).await?;

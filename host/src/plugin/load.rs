@@ -135,7 +135,7 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error, grant, secrets, outside } = options;
+    let Options { config, limits, on_error, grant, secrets, outside, learn } = options;
     preamble(&wasm, &limits)?;
     let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
     let compiler = engine.clone();
@@ -150,7 +150,9 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
-    let door = Door::new(&permissions, &grant, secrets, outside).of(name, &limits);
+    // While it is learned what a plugin uses, it may do all that it asks for.
+    let grant = if learn.is_some() { permissions.clone() } else { grant };
+    let door = Door::new(&permissions, &grant, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.to_owned(),
         machine,

@@ -8,6 +8,7 @@ use super::convert::Exports;
 use super::engine::{Engine, Kind, Machine};
 use super::gate::{Door, Secret};
 use super::instance::{Config, State};
+use super::learn::Learner;
 use super::limits::Limits;
 use super::manifest::Manifest;
 use super::metrics::Metrics;
@@ -47,6 +48,8 @@ pub struct Options {
     pub secrets: BTreeMap<String, Secret>,
     /// What there is to reach.
     pub outside: Option<Outside>,
+    /// Who notes what it uses: then grant it all that it asks for.
+    pub learn: Option<Arc<Learner>>,
 }
 
 /// A component, ready to be called.
