@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod addresses;
+mod authoring;
 mod bad_input;
 mod bench;
 mod compiled;
@@ -21,6 +22,7 @@ mod operator;
 mod plugin_policy;
 mod plugins;
 mod postgres;
+mod reach;
 mod receivers;
 mod refusals;
 mod reload;

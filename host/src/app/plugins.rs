@@ -11,12 +11,14 @@ use crate::plugin::deploy::watch::{Watched, Watcher, Wishes};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
 use crate::plugin::gate::Secret;
+use crate::plugin::learn::Learner;
 use crate::plugin::outside::Outside;
 use crate::plugin::registry::Options;
 use crate::plugin::warm::Instances;
 use bytes::Bytes;
 use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{error, info, warn};
 
@@ -56,6 +58,8 @@ pub enum Error {
 pub struct Surroundings {
     /// What plugins may reach, as far as they are granted it.
     pub outside: Option<Outside>,
+    /// Where plugins keep things on disk.
+    pub folder: PathBuf,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
 }
@@ -72,7 +76,7 @@ struct One {
     serving: (Bytes, Option<String>),
 }
 
-/// Loads every configured plugin.
+/// Loads every configured plugin, with what it may reach when it is granted it.
 ///
 /// # Errors
 /// The first that cannot be had.
@@ -176,6 +180,8 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
     let secret = |(name, bytes): (&String, &config::SecretBytes)| {
         (name.clone(), Secret::new(bytes.reveal()))
     };
+    let learn = around.starts.filter(|_| configured.learn);
+    let learned = || around.folder.join(&configured.name).join("grant.toml");
     let options = Options {
         config: configured.config.clone().into(),
         limits: configured.limits.clone(),
@@ -187,7 +193,7 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
             config::Instances::Fresh => Instances::Fresh,
             config::Instances::Warm => Instances::warm(),
         },
-        ..Options::default()
+        learn: learn.map(|_| Arc::new(Learner::new(learned()))),
     };
     Spec {
         name: configured.name.clone(),

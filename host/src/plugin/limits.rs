@@ -150,6 +150,8 @@ const ROWS: [Row; 33] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     values: [u64; ROWS.len()],
+    /// Which of them somebody set.
+    set: [bool; ROWS.len()],
 }
 
 /// Why a limit was refused.
@@ -178,7 +180,7 @@ pub enum Error {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { values: ROWS.map(|row| row.default) }
+        Self { values: ROWS.map(|row| row.default), set: ROWS.map(|_| false) }
     }
 }
 
@@ -196,7 +198,20 @@ impl Limits {
             return Err(Error::Range { name, value, cap });
         }
         self.values[index] = value;
+        self.set[index] = true;
         Ok(())
+    }
+
+    /// Takes what a plugin's manifest asks for: less than the default, and only where nobody set
+    /// the row. Anything else is ignored.
+    pub fn lower(&mut self, name: &str, value: u64) {
+        let Some(index) = ROWS.iter().position(|row| row.name == name) else {
+            return;
+        };
+        let default = ROWS[index].default;
+        if !self.set[index] && value > 0 && (value <= default || default == 0) {
+            self.values[index] = value.min(ROWS[index].cap);
+        }
     }
 
     /// As [`Limits::set`], for code that builds one.

@@ -8,13 +8,14 @@ use super::call::{self, Queue};
 use super::convert::{self, Exports, IMPORTS, OUTSIDE, PACKAGE, VERSION};
 use super::engine::{self, Engine, Machine};
 use super::gate::Door;
-use super::instance::{Config, State};
+use super::instance::State;
 use super::limits::{self, Limits};
 use super::log::Minute;
 use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
-use super::{Fault, Input, compile, warm, wasi};
+use super::terms::Terms;
+use super::{Fault, Input, compile, manifest, warm, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -119,9 +120,15 @@ pub enum Error {
         "its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK"
     )]
     OtherContract(#[source] wasmtime::Error),
+    /// What it says of itself is not right.
+    #[error("its manifest cannot be used")]
+    Manifest(#[source] manifest::Error),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
+    /// The schema in the manifest refuses it.
+    #[error("the config is not what the plugin's schema asks for:\n  {}", .0.join("\n  "))]
+    ConfigRefused(Vec<String>),
     /// The plugin refused it.
     #[error("the plugin refuses its config: {0}")]
     Config(String),
@@ -151,7 +158,7 @@ pub(super) async fn load(
 ) -> Result<Plugin, Error> {
     let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
     preamble(&wasm, &limits)?;
-    let config = Arc::new(parse_config(config)?);
+    let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
     let (machine, component) = engine.component(wasm, &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
     let on_error = match on_error {
@@ -161,15 +168,18 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
-    // What a component asks for is what it is granted, as long as none says what it asks for.
-    let door = Door::new(&grant, &grant, secrets, outside).of(name, &limits).learning(learn);
+    let asked = permissions.unwrap_or_else(|| grant.clone());
+    // While it is learned what a plugin uses, it may do all that it asks for.
+    let granted = if learn.is_some() { &asked } else { &grant };
+    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
         machine,
         pre,
         exports,
-        config,
+        manifest: manifest.map(Arc::new),
+        config: Arc::new(config),
         queue: Queue::new(&limits),
         minute: Arc::new(Minute::new(&limits)),
         limits,
@@ -197,10 +207,6 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
     }
 }
 
-fn parse_config(bytes: Bytes) -> Result<Config, Error> {
-    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
-    let value = serde_json::from_slice(&bytes).map_err(Error::ConfigSyntax)?;
-    Ok(Config { bytes, value })
 }
 
 fn link(machine: &Machine, component: &Component) -> Result<(InstancePre<State>, Exports), Error> {

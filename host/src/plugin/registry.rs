@@ -11,6 +11,7 @@ use super::instance::{Config, State};
 use super::learn::Learner;
 use super::limits::Limits;
 use super::log::Minute;
+use super::manifest::Manifest;
 use super::metrics::Metrics;
 use super::outside::Outside;
 use super::permission::Permissions;
@@ -61,6 +62,7 @@ pub struct Plugin {
     pub(super) machine: Machine,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
+    pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) config: Arc<Config>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
@@ -100,6 +102,11 @@ impl Plugin {
     /// What its component exports, in the order of a call. Never empty.
     pub fn interfaces(&self) -> Vec<Interface> {
         self.exports.interfaces()
+    }
+
+    /// What it says of itself.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_deref()
     }
 
     /// Whether it checks its configuration.

@@ -1,5 +1,6 @@
 //! WASI 0.2 for components that were not built with our SDK: all of it is linked, so that what
-//! JavaScript, Python and C tool chains emit runs, and all of it is denied.
+//! JavaScript, Python and C tool chains emit runs, and all of it is denied; but HTTP goes through
+//! the gate, as the contract's own does.
 //!
 //! There are no preopened folders, no sockets, no names to look up, no environment, no arguments,
 //! and standard input is at its end. Standard output and error become lines in the plugin's log.

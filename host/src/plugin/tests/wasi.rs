@@ -6,8 +6,9 @@ use crate::plugin::permission::{Clock, Permissions, Random};
 use serde_json::{Value, json};
 
 async fn probe(grant: Permissions) -> Arc<Plugin> {
+    let wasm = asking("probe", &grant);
     let options = Options { grant, ..options("", generous()) };
-    Plugin::load(&ENGINE, "probe", component("probe"), options).await.unwrap()
+    Plugin::load(&ENGINE, "probe", wasm, options).await.unwrap()
 }
 
 async fn found(plugin: &Plugin, what: &str, event: &str) -> Value {
