@@ -12,14 +12,19 @@
 //! ports of [`outside`].
 //!
 //! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
-//! environment, because none is linked; it has no memory, CPU or time past its limits; nothing of
-//! it survives the call but what it was granted to send and to keep. Non-guarantee: a side channel between guests on one machine is not closed.
+//! environment, because none is linked or because [`wasi`] denies it; it has no memory, CPU or time
+//! past its limits; nothing of it survives the call but what it was granted to send and to keep.
+//! Non-guarantee: a side channel between guests on one machine is not closed.
 
+pub mod budget;
 mod call;
 mod convert;
+pub mod deploy;
 pub mod engine;
 pub mod gate;
+mod growth;
 mod instance;
+pub mod learn;
 pub mod limits;
 pub mod load;
 mod log;
@@ -30,12 +35,14 @@ pub mod outside;
 pub mod permission;
 pub mod registry;
 mod trap;
+mod wasi;
 mod world;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use bytes::Bytes;
+use std::time::Duration;
 
 /// What a component can be asked, in the order it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +112,17 @@ pub enum Output {
     Attributes(Vec<(String, String)>),
     /// `action`: its result, for the log.
     Done(Bytes),
+}
+
+/// What a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU, to make the instance and to run it.
+    pub cpu: Duration,
+    /// Linear memory the instance had at its end, in bytes. It never shrinks, so this is the most.
+    pub memory_bytes: u64,
+    /// Fuel that was burned, on [`engine::Engine::metered`]: the same for the same work.
+    pub fuel: Option<u64>,
 }
 
 /// An event a transform made.

@@ -5,6 +5,7 @@
 
 mod check;
 mod pack;
+mod versions;
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -38,6 +39,20 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Check a component and put it in the place of a plugin's configured file
+    Deploy {
+        /// Which plugin.
+        #[command(flatten)]
+        which: versions::Which,
+        /// The component.
+        file: PathBuf,
+    },
+    /// Put the version that served before in the place of a plugin's configured file
+    Rollback(versions::Which),
+    /// Let a quarantined plugin be called again
+    Release(versions::Which),
+    /// Show versions, quarantines and refused files of all plugins
+    Status(versions::All),
 }
 
 /// Runs one of them, writing to `out`. The exit code is 0 when all is well, 1 when the plugin has
@@ -54,6 +69,10 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
             let output = output.unwrap_or_else(|| module.with_extension("component.wasm"));
             pack::run(&bytes, &output, out)
         }
+        Command::Deploy { which, file } => versions::deploy(&which, &file, out).await,
+        Command::Rollback(which) => versions::rollback(&which, out),
+        Command::Release(which) => versions::release(&which, out),
+        Command::Status(all) => versions::status(&all, out),
         Command::Check { file, config, json } => {
             let Some(bytes) = read(&file, out)? else {
                 return Ok(ExitCode::from(USAGE));

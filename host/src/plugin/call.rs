@@ -7,12 +7,13 @@
 use super::convert::Ended;
 use super::engine::Place;
 use super::gate::Gate;
+use super::growth::{Growth, Refused};
 use super::instance::{self, State};
-use super::limits::{self, Growth, Limits};
+use super::limits::{self, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::registry::Plugin;
-use super::{Fault, Input, Interface, Output, trap};
+use super::{Fault, Input, Interface, Output, Usage, trap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -82,23 +83,43 @@ impl Plugin {
     /// # Cancel safety
     /// Safe: a call that is dropped leaves nothing behind but its lines in the log.
     pub async fn call(&self, input: Input) -> Result<Vec<Output>, Fault> {
+        self.measure(input).await.0
+    }
+
+    /// [`Plugin::call`], and what it took. Of a call that the deadline ended while it waited, the
+    /// memory is not known.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
         let wall = self.wall();
-        let started = Instant::now();
+        let meter = Meter::new(Instant::now(), wall, self.limits.time(limits::CPU_INIT_MS));
         let runs = AtomicBool::new(false);
+        let mut usage = Usage::default();
         let called = async {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
-            let place = self.engine.place().await.ok_or(Fault::Unavailable)?;
+            let place = self.machine.place().await.ok_or(Fault::Unavailable)?;
             runs.store(true, Ordering::Release);
-            self.run(&place, input, started, wall).await
+            self.run(&place, input, &meter, &mut usage).await
         };
-        match tokio::time::timeout(wall, called).await {
+        let result = match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
             Err(_) if runs.load(Ordering::Acquire) => {
                 Err(Fault::DeadlineExceeded { limit_ms: millis(wall) })
             }
             // It never began, so this says nothing about the plugin.
             Err(_) => Err(Fault::Unavailable),
-        }
+        };
+        usage.cpu = meter.spent();
+        (result, usage)
+    }
+
+    /// [`Plugin::call`], and what it took.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
+        (self.call(input).await, Usage::default())
     }
 
     /// Calls that wait for a place now.
@@ -110,10 +131,10 @@ impl Plugin {
         &self,
         place: &Place<'_>,
         input: Input,
-        started: Instant,
-        wall: Duration,
+        meter: &Meter,
+        usage: &mut Usage,
     ) -> Result<Vec<Output>, Fault> {
-        let (mut store, meter) = self.store(place, input, started, wall);
+        let mut store = self.store(place, input, meter.clone());
         let result = meter
             .charge(async {
                 let instance = self.pre.instantiate_async(&mut store).await?;
@@ -121,6 +142,9 @@ impl Plugin {
                 self.outputs(&mut store, &instance).await
             })
             .await;
+        store.data_mut().flush(true);
+        usage.memory_bytes = u64::try_from(store.data().growth.memory_bytes()).unwrap_or(u64::MAX);
+        usage.fuel = instance::fuel(&store);
         result.map_err(|ended| match ended {
             Ended::Fault(fault) => fault,
             Ended::Engine(error) => fault(&error, store.data(), &self.limits),
@@ -144,28 +168,23 @@ impl Plugin {
         Ok(outputs)
     }
 
-    /// A store for `input`, and the account that is charged for it. Only who holds a place gets
-    /// one: without it no tick would come to stop the guest.
-    pub(super) fn store(
-        &self,
-        _place: &Place<'_>,
-        input: Input,
-        started: Instant,
-        wall: Duration,
-    ) -> (Store<State>, Meter) {
-        let meter = Meter::new(started, wall, self.limits.time(limits::CPU_INIT_MS));
-        let gate = Gate::new(&self.door, &input, started + wall);
+    /// A store for `input`, charged to `meter`. Only who holds a place gets one: without it no tick
+    /// would come to stop the guest.
+    pub(super) fn store(&self, _place: &Place<'_>, input: Input, meter: Meter) -> Store<State> {
+        let gate = Gate::new(&self.door, &input, meter.deadline());
         let state = State {
-            growth: Growth::new(&self.limits),
+            growth: Growth::new(&self.limits, self.machine.budget().clone()),
             log: Lines::new(&self.name, &input.id, &self.limits),
             input,
             body: OnceLock::new(),
             config: self.config.clone(),
             metrics: self.metrics.clone(),
             gate,
+            meter,
             stopped: None,
+            wasi: None,
         };
-        (instance::store(&self.engine, state, &self.limits, &meter), meter)
+        instance::store(&self.machine, state, &self.limits)
     }
 
     /// The deadline of a call: the longest its interfaces are given.
@@ -190,8 +209,13 @@ pub(super) fn fault(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         Some(Stop::Wall { limit_ms }) => return Fault::DeadlineExceeded { limit_ms },
         None => {}
     }
-    if state.growth.refused() {
-        return Fault::MemoryExceeded { limit_bytes: limits.get(limits::MEMORY_BYTES) };
+    match state.growth.refused() {
+        Some(Refused::Limit) => {
+            return Fault::MemoryExceeded { limit_bytes: limits.get(limits::MEMORY_BYTES) };
+        }
+        // Others have it all: that says nothing about this one.
+        Some(Refused::Budget) => return Fault::Unavailable,
+        None => {}
     }
     let max = limits.get(limits::CROSSING_BYTES);
     if trap::is_crossing(error) {

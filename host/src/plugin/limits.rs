@@ -2,10 +2,7 @@
 //!
 //! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its
 //! cap. The memory of a call is summed over all memories of its store, so that a component of
-//! several modules gets no more than one of one module. A refused growth is an answer to the guest
-//! (`memory.grow` returns -1), not a trap: a guest that copes goes on.
-//!
-//! Not here: how long a compilation may take. It cannot be interrupted within the process.
+//! several modules gets no more than one of one module: see [`super::growth`].
 
 use std::time::Duration;
 
@@ -235,66 +232,6 @@ impl Limits {
 
 fn names() -> String {
     ROWS.map(|row| row.name).join(", ")
-}
-
-/// Memory and tables of one instance, summed as they grow.
-#[derive(Debug)]
-pub struct Growth {
-    memory_bytes: usize,
-    memory_bytes_max: usize,
-    peak_bytes: usize,
-    table_elements_max: usize,
-    refused: bool,
-}
-
-impl Growth {
-    /// Nothing used yet.
-    pub fn new(limits: &Limits) -> Self {
-        Self {
-            memory_bytes: 0,
-            memory_bytes_max: limits.size(MEMORY_BYTES),
-            peak_bytes: 0,
-            table_elements_max: limits.size(TABLE_ELEMENTS),
-            refused: false,
-        }
-    }
-
-    /// The most memory that was in use, in bytes.
-    pub fn peak_bytes(&self) -> usize {
-        self.peak_bytes
-    }
-
-    /// Whether a growth was refused. What follows tells if the guest coped.
-    pub fn refused(&self) -> bool {
-        self.refused
-    }
-}
-
-impl wasmtime::ResourceLimiter for Growth {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let summed = self.memory_bytes.saturating_add(desired.saturating_sub(current));
-        if summed > self.memory_bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
-            self.refused = true;
-            return Ok(false);
-        }
-        self.memory_bytes = summed;
-        self.peak_bytes = self.peak_bytes.max(summed);
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.table_elements_max && maximum.is_none_or(|maximum| desired <= maximum))
-    }
 }
 
 #[cfg(test)]

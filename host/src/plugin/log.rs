@@ -7,6 +7,10 @@
 use super::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, Limits};
 use std::fmt::Write as _;
 
+/// The level of an ordinary line.
+pub const INFO: u8 = 2;
+/// The level of a warning.
+pub const WARN: u8 = 3;
 /// The level whose text becomes the fault's when a trap follows.
 pub const FATAL: u8 = 5;
 
@@ -60,6 +64,20 @@ impl Lines {
         self.write(level, &line);
     }
 
+    /// Takes one line of standard output or error. What was printed as a warning or worse counts as
+    /// last words too: that is how runtimes of other languages say why they end.
+    pub fn print(&mut self, level: u8, line: &str) {
+        self.push(level, line, &[]);
+        if level >= WARN {
+            self.last_words = Some(escape(line, self.line_bytes_max));
+        }
+    }
+
+    /// Whose log it is.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
     /// What the guest said before it died, if it did.
     pub fn last_words(&self) -> Option<&str> {
         self.last_words.as_deref()
@@ -76,7 +94,7 @@ impl Lines {
         match level {
             0 => tracing::trace!(plugin, event, line, "plugin log"),
             1 => tracing::debug!(plugin, event, line, "plugin log"),
-            3 => tracing::warn!(plugin, event, line, "plugin log"),
+            WARN => tracing::warn!(plugin, event, line, "plugin log"),
             4 | FATAL => tracing::error!(plugin, event, line, "plugin log"),
             _ => tracing::info!(plugin, event, line, "plugin log"),
         }

@@ -5,9 +5,10 @@
 
 use super::call::Queue;
 use super::convert::Exports;
-use super::engine::Engine;
+use super::engine::{Engine, Kind, Machine};
 use super::gate::{Door, Secret};
 use super::instance::{Config, State};
+use super::learn::Learner;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::outside::Outside;
@@ -46,12 +47,14 @@ pub struct Options {
     pub secrets: BTreeMap<String, Secret>,
     /// What there is to reach.
     pub outside: Option<Outside>,
+    /// Who notes what it uses: then grant it all that it asks for.
+    pub learn: Option<Arc<Learner>>,
 }
 
 /// A component, ready to be called.
 pub struct Plugin {
     pub(super) name: String,
-    pub(super) engine: Engine,
+    pub(super) machine: Machine,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
     pub(super) config: Arc<Config>,
@@ -106,6 +109,11 @@ impl Plugin {
     /// What it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What its code was compiled for.
+    pub fn kind(&self) -> Kind {
+        self.machine.kind()
     }
 
     /// The numbers it keeps.

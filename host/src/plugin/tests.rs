@@ -6,10 +6,12 @@
 
 mod attacks;
 pub(crate) mod doubles;
+mod kinds;
 mod loading;
 mod queue;
 mod reach;
 mod shipped;
+mod wasi;
 
 use super::engine::Engine;
 use super::limits::{self, Limits};
@@ -20,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 /// One engine for all tests, as there is one in a gateway.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
 
 pub(crate) fn component_path(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm");

@@ -146,7 +146,7 @@ impl livekit::Host for State {
 // === impl State ===
 
 impl State {
-    async fn ask(&self, question: Question) -> Result<Option<Vec<u8>>, livekit::Error> {
+    async fn ask(&mut self, question: Question) -> Result<Option<Vec<u8>>, livekit::Error> {
         let pass = self.gate.pass().map_err(livekit::Error::Denied)?;
         let answer = pass.ask(question).await?;
         Ok(answer.map(Into::into))

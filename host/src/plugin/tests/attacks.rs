@@ -4,7 +4,7 @@ use super::*;
 use std::sync::Mutex;
 
 /// What is logged on this thread while the guard lives.
-pub(super) fn capture_log() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
+pub fn capture_log() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
     impl std::io::Write for Sink {
