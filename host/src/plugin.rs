@@ -17,7 +17,9 @@
 //! Non-guarantee: a side channel between guests on one machine is not closed.
 
 pub mod budget;
+mod cache;
 mod call;
+pub mod compile;
 mod convert;
 pub mod deploy;
 pub mod engine;
@@ -38,6 +40,7 @@ pub mod permission;
 pub mod registry;
 mod terms;
 mod trap;
+pub mod warm;
 mod wasi;
 mod world;
 

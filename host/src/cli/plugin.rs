@@ -6,12 +6,14 @@
 
 mod build;
 mod check;
+mod compile;
 mod inspect;
 mod new;
 mod pack;
 mod run;
 mod template;
 mod test;
+mod torture;
 mod versions;
 
 use crate::plugin::manifest::{FILE, Manifest};
@@ -61,6 +63,11 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show a plugin every event it should survive, and say what became of it.
+    Torture(torture::Options),
+    /// Compile a component from the input to the output, within limits. For the gateway itself
+    #[command(hide = true)]
+    Compile(compile::Options),
     /// Check a component and put it in the place of a plugin's configured file
     Deploy {
         /// Which plugin.
@@ -117,6 +124,8 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
             let report = check::report(bytes, config).await.context("starting the engine")?;
             report.print(json, out)
         }
+        Command::Torture(options) => torture::run(options, out).await,
+        Command::Compile(options) => compile::run(options, out),
     }
 }
 

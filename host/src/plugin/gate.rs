@@ -66,6 +66,8 @@ pub struct Secret(Arc<[u8]>);
 pub struct Gate {
     /// Which interface runs: only `enrich` and `action` may pass.
     pub interface: Option<Interface>,
+    door: Arc<Door>,
+    /// There is none where the door leads nowhere.
     pass: Option<Arc<Pass>>,
 }
 
@@ -107,6 +109,11 @@ impl Door {
         Self { plugin, pool, limits: limits.clone(), ..self }
     }
 
+    /// What holds.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
     /// The same, with somebody who notes every use that passes.
     #[must_use]
     pub fn learning(self, learner: Option<Arc<Learner>>) -> Self {
@@ -137,7 +144,12 @@ impl Gate {
                 stand_ins: OnceLock::new(),
             })
         });
-        Self { interface: None, pass }
+        Self { interface: None, door: door.clone(), pass }
+    }
+
+    /// What the plugin is granted.
+    pub(super) fn permissions(&self) -> &Permissions {
+        &self.door.permissions
     }
 
     /// The way out, or why there is none.

@@ -6,15 +6,17 @@
 
 use super::call::{self, Queue};
 use super::convert::{self, Exports, IMPORTS, OUTSIDE, PACKAGE, VERSION};
-use super::engine::{self, Engine, Kind, Machine};
+use super::engine::{self, Engine, Machine};
 use super::gate::Door;
 use super::instance::State;
 use super::limits::{self, Limits};
+use super::log::Minute;
+use super::manifest;
 use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
 use super::terms::Terms;
-use super::{Fault, Input, manifest, wasi};
+use super::{Fault, Input, compile, warm, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -82,6 +84,26 @@ pub enum Error {
         /// The names it imports.
         missing: Vec<String>,
     },
+    /// Compiling it took too long.
+    #[error("compiling it took more than {limit_ms} ms (compile_ms)")]
+    CompileTime {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The compiling child ended without code: it was out of memory or CPU, or is broken.
+    #[error(
+        "compiling it needs more than this host gives (1 GiB of memory): the compiler ended with \
+         {status}; {said}"
+    )]
+    CompilerDied {
+        /// How it ended.
+        status: String,
+        /// What it wrote.
+        said: String,
+    },
+    /// There is no compiler.
+    #[error("the compiler could not be run")]
+    Compiler(#[source] std::io::Error),
     /// There is no engine of the kind it needs.
     #[error("no engine could be started for it")]
     Engine(#[source] engine::Error),
@@ -135,13 +157,10 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error, grant, secrets, outside, learn } = options;
+    let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
     preamble(&wasm, &limits)?;
     let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
-    let compiler = engine.clone();
-    let compiled = tokio::task::spawn_blocking(move || compile(&compiler, &wasm)).await;
-    let (machine, component) =
-        compiled.map_err(|error| Error::Invalid(wasmtime::Error::new(error)))??;
+    let (machine, component) = engine.component(wasm, &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
     let on_error = match on_error {
         Some(on_error) => on_error,
@@ -154,13 +173,15 @@ pub(super) async fn load(
     let grant = if learn.is_some() { permissions.clone() } else { grant };
     let door = Door::new(&permissions, &grant, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
-        name: name.to_owned(),
+        name: name.into(),
+        warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
         machine,
         pre,
         exports,
         manifest: manifest.map(Arc::new),
         config: Arc::new(config),
         queue: Queue::new(&limits),
+        minute: Arc::new(Minute::new(&limits)),
         limits,
         metrics: Arc::new(Metrics::default()),
         on_error,
@@ -184,21 +205,6 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
         Some(rest) if rest.starts_with(CORE) => Err(Error::CoreModule),
         Some(_) => Ok(()),
     }
-}
-
-/// Compiles for the lean engine, and when that refuses, for the full one. A refusal costs little:
-/// both check all of a component before they make code of it.
-fn compile(engine: &Engine, wasm: &[u8]) -> Result<(Machine, Component), Error> {
-    let mut refused = None;
-    for kind in Kind::ALL {
-        let machine = engine.machine(kind).map_err(Error::Engine)?;
-        match Component::new(machine.wasmtime(), wasm) {
-            Ok(component) => return Ok((machine.clone(), component)),
-            Err(error) => refused = Some(error),
-        }
-    }
-    // The full engine knows more, so what it says is what is wrong.
-    Err(refused.map_or(Error::NotWasm, Error::Invalid))
 }
 
 fn link(machine: &Machine, component: &Component) -> Result<(InstancePre<State>, Exports), Error> {
@@ -261,7 +267,7 @@ pub struct Inspection {
 /// When it is not a valid component.
 pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
     preamble(wasm, &Limits::default())?;
-    let (machine, component) = compile(engine, wasm)?;
+    let (machine, component) = compile::here(engine, wasm)?;
     let (imports, exports) = names(&machine, &component);
     let memory_bytes = component.resources_required().map(|needs| {
         let pages = needs.max_initial_memory_size.unwrap_or_default();

@@ -5,12 +5,17 @@
 //! took.
 
 mod attacks;
+mod contracts;
 pub(crate) mod doubles;
+mod exhaustion;
+pub(crate) mod hand;
+mod host;
 mod kinds;
 mod loading;
 mod queue;
 mod reach;
 mod shipped;
+mod warm;
 mod wasi;
 
 use super::engine::Engine;

@@ -40,8 +40,8 @@ async fn a_guest_has_no_environment_no_arguments_and_no_input() {
 #[tokio::test]
 async fn a_guest_has_no_folder_no_socket_and_no_names() {
     assert_eq!(denied("files").await, json!(0));
-    assert_eq!(denied("names").await, json!({ "Err": "ErrorCode::PermanentResolverFailure" }));
-    assert_eq!(denied("sockets").await, json!({ "Err": "ErrorCode::AccessDenied" }));
+    assert_eq!(denied("names").await, json!({ "Err": "permanent-resolver-failure" }));
+    assert_eq!(denied("sockets").await, json!({ "Err": "access-denied" }));
     assert_eq!(denied("fields").await, json!("made"));
 }
 
