@@ -38,10 +38,12 @@ pub mod names;
 pub mod outside;
 pub mod permission;
 pub mod registry;
+pub mod tape;
 mod terms;
 mod trap;
 pub mod warm;
 mod wasi;
+pub mod witness;
 mod world;
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ pub enum Error {
 pub struct Surroundings {
     /// What plugins may reach, as far as they are granted it.
     pub outside: Option<Outside>,
-    /// Where plugins have folders of their own. `None`: nobody learns.
-    pub folder: Option<PathBuf>,
+    /// Where plugins keep things on disk.
+    pub folder: PathBuf,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
 }
@@ -180,6 +180,8 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
     let secret = |(name, bytes): (&String, &config::SecretBytes)| {
         (name.clone(), Secret::new(bytes.reveal()))
     };
+    let learn = around.starts.filter(|_| configured.learn);
+    let learned = || around.folder.join(&configured.name).join("grant.toml");
     let options = Options {
         config: configured.config.clone().into(),
         limits: configured.limits.clone(),
@@ -191,7 +193,7 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
             config::Instances::Fresh => Instances::Fresh,
             config::Instances::Warm => Instances::warm(),
         },
-        learn: configured.learn.then(|| around.learner(&configured.name)).flatten(),
+        learn: learn.map(|_| Arc::new(Learner::new(learned()))),
     };
     Spec {
         name: configured.name.clone(),
@@ -199,15 +201,6 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
         options,
         canary: configured.canary.as_ref().map(|canary| (canary.file.clone(), canary.percent)),
         shadow: configured.shadow.clone(),
-    }
-}
-
-// === impl Surroundings ===
-
-impl Surroundings {
-    fn learner(&self, name: &str) -> Option<Arc<Learner>> {
-        let folder = self.folder.as_ref()?.join(name);
-        Some(Arc::new(Learner::new(folder.join("grant.toml"))))
     }
 }
 

@@ -10,6 +10,7 @@ mod compile;
 mod inspect;
 mod new;
 mod pack;
+mod replay;
 mod run;
 mod template;
 mod test;
@@ -80,6 +81,8 @@ pub enum Command {
     Rollback(versions::Which),
     /// Let a quarantined plugin be called again
     Release(versions::Which),
+    /// See the fault of a poison event again, from its capsule
+    Replay(replay::Options),
     /// Show versions, quarantines and refused files of all plugins
     Status(versions::All),
 }
@@ -113,6 +116,7 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
         Command::Deploy { which, file } => versions::deploy(&which, &file, out).await,
         Command::Rollback(which) => versions::rollback(&which, out),
         Command::Release(which) => versions::release(&which, out),
+        Command::Replay(options) => replay::run(&options, out).await,
         Command::Status(all) => versions::status(&all, out),
         Command::Check { file, config, json } => {
             let Some(bytes) = read(&file, out)? else {

@@ -15,6 +15,7 @@ use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::registry::Plugin;
 use super::warm::{self, History, Kept};
+use super::witness::Witness;
 use super::{Fault, Input, Interface, Output, Usage, trap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -94,6 +95,18 @@ impl Plugin {
     /// # Cancel safety
     /// As [`Plugin::call`].
     pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
+        self.watched(input, &Witness::default()).await
+    }
+
+    /// [`Plugin::measure`], watched.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn watched(
+        &self,
+        input: Input,
+        witness: &Witness,
+    ) -> (Result<Vec<Output>, Fault>, Usage) {
         let wall = self.wall();
         let meter = Meter::new(Instant::now(), wall, self.limits.time(limits::CPU_INIT_MS));
         let runs = AtomicBool::new(false);
@@ -102,7 +115,7 @@ impl Plugin {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
             let place = self.machine.place().await.ok_or(Fault::Unavailable)?;
             runs.store(true, Ordering::Release);
-            self.run(&place, input, &meter, &mut usage).await
+            self.run(&place, input, &meter, (&mut usage, witness)).await
         };
         let result = match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
@@ -126,7 +139,7 @@ impl Plugin {
         place: &Place<'_>,
         input: Input,
         meter: &Meter,
-        usage: &mut Usage,
+        (usage, witness): (&mut Usage, &Witness),
     ) -> Result<Vec<Output>, Fault> {
         let source = self.warm.is_some().then(|| input.source.clone());
         let taken = source.as_ref().and_then(|source| self.warm.as_ref()?.take(source));
@@ -137,6 +150,7 @@ impl Plugin {
             }
             None => (self.store(place, input, meter.clone()), None),
         };
+        self.show(witness, store.data_mut());
         let mut begun = None;
         let result = meter
             .charge(async {
@@ -154,7 +168,11 @@ impl Plugin {
         usage.fuel = instance::fuel(&store);
         let result = result.map_err(|ended| match ended {
             Ended::Fault(fault) => fault,
-            Ended::Engine(error) => fault(&error, store.data(), &self.limits),
+            Ended::Engine(error) => {
+                let words = store.data().log.last_words();
+                witness.broke(|| trap::frames_of(&error), words);
+                fault(&error, store.data(), &self.limits)
+            }
         });
         if let (Some(source), Some((instance, begun_bytes))) = (source, begun)
             && warm::has_returned(&result)
@@ -199,6 +217,14 @@ impl Plugin {
 
     fn lines(&self, event: &str) -> Lines {
         Lines::new(&self.name, event, &self.limits, &self.minute)
+    }
+
+    /// Lets `witness` see what it wants of a call that begins.
+    fn show(&self, witness: &Witness, state: &mut State) {
+        if witness.is_there() {
+            state.log.follow(witness.tail());
+            state.gate = Gate::new(&witness.door(&self.door), &state.input, state.meter.deadline());
+        }
     }
 
     async fn outputs(

@@ -11,12 +11,11 @@ use super::gate::Door;
 use super::instance::State;
 use super::limits::{self, Limits};
 use super::log::Minute;
-use super::manifest;
 use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
 use super::terms::Terms;
-use super::{Fault, Input, compile, warm, wasi};
+use super::{Fault, Input, compile, manifest, warm, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -169,9 +168,10 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
+    let asked = permissions.unwrap_or_else(|| grant.clone());
     // While it is learned what a plugin uses, it may do all that it asks for.
-    let grant = if learn.is_some() { permissions.clone() } else { grant };
-    let door = Door::new(&permissions, &grant, secrets, outside).of(name, &limits).learning(learn);
+    let granted = if learn.is_some() { &asked } else { &grant };
+    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),

@@ -5,6 +5,7 @@
 //! dropped and its number told at the end.
 
 use super::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, LOG_MINUTE_BYTES, Limits};
+use super::witness::Tail;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,6 +39,7 @@ pub struct Lines {
     bytes_left: usize,
     dropped: u64,
     last_words: Option<String>,
+    tail: Option<Tail>,
 }
 
 // === impl Minute ===
@@ -78,7 +80,13 @@ impl Lines {
             bytes_left: limits.size(LOG_BYTES),
             dropped: 0,
             last_words: None,
+            tail: None,
         }
+    }
+
+    /// Lets somebody have the last lines.
+    pub fn follow(&mut self, tail: Option<Tail>) {
+        self.tail = tail;
     }
 
     /// Takes one line: writes it, or counts it as dropped.
@@ -130,6 +138,9 @@ impl Lines {
     }
 
     fn write(&self, level: u8, line: &str) {
+        if let Some(tail) = &self.tail {
+            tail.push(line);
+        }
         let Self { plugin, event, .. } = self;
         let plugin = &**plugin;
         match level {

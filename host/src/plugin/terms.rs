@@ -2,8 +2,8 @@
 //! limits, permissions. Settled before any of its code runs.
 //!
 //! The manifest describes and asks; it never gives. Limits are its own where the operator set none,
-//! and only below the defaults. A component without a manifest asks
-//! for nothing and accepts any configuration.
+//! and only below the defaults. A component without a manifest says nothing of what it wants: it
+//! takes any configuration, and the operator's grant alone holds.
 
 use super::instance::Config;
 use super::limits::Limits;
@@ -23,7 +23,7 @@ pub struct Terms {
     /// The operator's, else the manifest's, else the defaults.
     pub limits: Limits,
     /// What the manifest asks for. What holds is what the operator grants of it.
-    pub permissions: Permissions,
+    pub permissions: Option<Permissions>,
 }
 
 // === impl Terms ===
@@ -45,18 +45,13 @@ impl Terms {
         let value: Value = serde_json::from_slice(&config).map_err(Error::ConfigSyntax)?;
         let Some(manifest) = manifest else {
             let config = Config { bytes: config, value };
-            return Ok(Self {
-                manifest: None,
-                config,
-                limits,
-                permissions: Permissions::default(),
-            });
+            return Ok(Self { manifest: None, config, limits, permissions: None });
         };
         for (name, value) in &manifest.limits {
             limits.lower(name, *value);
         }
         let config = filled(&manifest, value)?;
-        let permissions = manifest.permissions.clone();
+        let permissions = Some(manifest.permissions.clone());
         Ok(Self { manifest: Some(manifest), config, limits, permissions })
     }
 }
