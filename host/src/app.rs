@@ -126,13 +126,13 @@ impl App {
         let reach = shared.reach(&config)?;
         let around = Surroundings {
             outside: Some(reach.outside),
-            folder: Some(config.deploy.folder.clone()),
+            folder: config.deploy.folder.clone(),
             starts: Some(shared.clock.now()),
         };
         let plugins = plugins::load(&config, &around).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
-        let (ground, wishes) = (shared.ground(&tasks), Wishes::default());
+        let (ground, wishes) = (shared.ground(&config, &tasks), Wishes::default());
         let (plugins, watcher) = plugins.serve(&config, &ground, wishes.clone());
         let plugins_bell = ground.bell;
         let (stop_ingest, ingest_stop) = stop();
@@ -312,12 +312,13 @@ impl Shared {
         })
     }
 
-    fn ground(&self, tasks: &Tasks) -> Ground {
+    fn ground(&self, config: &Config, tasks: &Tasks) -> Ground {
         Ground {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             tasks: tasks.clone(),
             bell: Bell::new(),
+            folder: config.deploy.folder.clone(),
         }
     }
 

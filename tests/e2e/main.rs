@@ -4,8 +4,10 @@
 
 mod acceptance;
 mod addresses;
+mod authoring;
 mod bad_input;
 mod bench;
+mod compiled;
 mod configuration;
 mod crash;
 mod credentials;

@@ -67,7 +67,7 @@ impl Meter {
         }))
     }
 
-    /// When the whole call ends.
+    /// When the call ends at the latest.
     pub fn deadline(&self) -> Instant {
         self.0.started + Duration::from_millis(self.0.wall_ms)
     }

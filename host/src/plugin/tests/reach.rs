@@ -41,7 +41,8 @@ async fn reach(script: Script, config: serde_json::Value, grant: serde_json::Val
     outside.state = state.clone();
     outside.livekit = livekit.clone();
     let options = io_options(&config, grant, outside);
-    let plugin = Plugin::load(&ENGINE, "evil-io", component("evil-io"), options).await.unwrap();
+    let wasm = asking("evil-io", &options.grant);
+    let plugin = Plugin::load(&ENGINE, "evil-io", wasm, options).await.unwrap();
     Reach { plugin, script, state, livekit }
 }
 
