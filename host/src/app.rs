@@ -16,6 +16,8 @@ use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
+use crate::outside::fetch;
+use crate::outside::livekit::LiveKitServers;
 use crate::plugin::deploy::watch::Wishes;
 use crate::plugin::deploy::{Ground, Slot};
 use crate::route::{Router, Routing, Subscriber};
@@ -33,6 +35,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+mod outside;
 pub mod plugins;
 pub mod stores;
 mod upkeep;
@@ -53,6 +56,8 @@ pub struct App {
     stop_admin: Stopper,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
+    /// Asked by plugins.
+    livekit: Arc<LiveKitServers>,
     /// What a reload does not change, as it was at the start.
     fixed: String,
     around: Surroundings,
@@ -93,6 +98,9 @@ pub enum Error {
     /// A plugin cannot be had.
     #[error(transparent)]
     Plugin(#[from] plugins::Error),
+    /// Plugins cannot reach anything.
+    #[error(transparent)]
+    Outside(#[from] fetch::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -113,13 +121,18 @@ impl App {
         };
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
-        let around = Surroundings { outside: None, starts: Some(clock.now()) };
-        let plugins = plugins::load(&config, &around).await?;
         let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config, clock).await?;
+        let reach = shared.reach(&config)?;
+        let around = Surroundings {
+            outside: Some(reach.outside),
+            folder: config.deploy.folder.clone(),
+            starts: Some(shared.clock.now()),
+        };
+        let plugins = plugins::load(&config, &around).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
-        let (ground, wishes) = (shared.ground(&tasks), Wishes::default());
+        let (ground, wishes) = (shared.ground(&config, &tasks), Wishes::default());
         let (plugins, watcher) = plugins.serve(&config, &ground, wishes.clone());
         let plugins_bell = ground.bell;
         let (stop_ingest, ingest_stop) = stop();
@@ -155,6 +168,7 @@ impl App {
             stop_admin,
             store: shared.store,
             ingest,
+            livekit: reach.livekit,
             fixed: fixed(&config),
             around,
             wishes,
@@ -170,6 +184,7 @@ impl App {
     /// which is told.
     pub fn reload(&self, config: &Config) {
         self.ingest.senders.replace(known(config));
+        self.livekit.replace(outside::servers(config));
         let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
         info!(sources = config.sources.len(), keys, "sources reloaded");
         let spec = |configured| plugins::spec(configured, &self.around);
@@ -297,12 +312,13 @@ impl Shared {
         })
     }
 
-    fn ground(&self, tasks: &Tasks) -> Ground {
+    fn ground(&self, config: &Config, tasks: &Tasks) -> Ground {
         Ground {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             tasks: tasks.clone(),
             bell: Bell::new(),
+            folder: config.deploy.folder.clone(),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::plugin::limits::Limits;
 use crate::plugin::permission::Permissions;
 use crate::plugin::registry::OnError;
 use crate::store::Retention;
+use crate::store::plugin_state::Limits as StateLimits;
 use crate::store::url::Url;
 use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
@@ -121,6 +122,8 @@ pub struct Plugins {
     pub folder: PathBuf,
     /// Whether the files of plugins are looked at while the host runs.
     pub watch: bool,
+    /// What each plugin may keep for each source.
+    pub state: StateLimits,
 }
 
 /// `[[plugin]]`

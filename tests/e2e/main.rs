@@ -4,8 +4,10 @@
 
 mod acceptance;
 mod addresses;
+mod authoring;
 mod bad_input;
 mod bench;
+mod compiled;
 mod configuration;
 mod crash;
 mod credentials;
@@ -20,6 +22,7 @@ mod operator;
 mod plugin_policy;
 mod plugins;
 mod postgres;
+mod reach;
 mod receivers;
 mod refusals;
 mod reload;

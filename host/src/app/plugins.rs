@@ -4,19 +4,26 @@
 //! before is kept: a host that starts again after a bad upload serves what it served.
 
 use crate::config::{self, Config};
+use crate::plugin::compile::Setup;
 use crate::plugin::deploy::folder::Folder;
 use crate::plugin::deploy::upgrade::{Prepared, Refusal, prepare};
 use crate::plugin::deploy::watch::{Watched, Watcher, Wishes};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
 use crate::plugin::gate::Secret;
+use crate::plugin::learn::Learner;
 use crate::plugin::outside::Outside;
 use crate::plugin::registry::Options;
+use crate::plugin::warm::Instances;
 use bytes::Bytes;
 use livekit_webhook_core::time::Timestamp;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tracing::{error, info, warn};
+
+/// Below the folder of plugins: compiled code.
+const CODE: &str = "code";
 
 /// Why a plugin cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +58,8 @@ pub enum Error {
 pub struct Surroundings {
     /// What plugins may reach, as far as they are granted it.
     pub outside: Option<Outside>,
+    /// Where plugins keep things on disk.
+    pub folder: PathBuf,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
 }
@@ -67,7 +76,7 @@ struct One {
     serving: (Bytes, Option<String>),
 }
 
-/// Loads every configured plugin.
+/// Loads every configured plugin, with what it may reach when it is granted it.
 ///
 /// # Errors
 /// The first that cannot be had.
@@ -75,7 +84,12 @@ pub async fn load(config: &Config, around: &Surroundings) -> Result<Loaded, Erro
     if config.plugins.is_empty() {
         return Ok(Loaded { engine: None, plugins: Vec::new() });
     }
-    let engine = Engine::new().map_err(Error::Engine)?;
+    // Who only checks a configuration makes no folder, and compiles where it stands.
+    let setup = match around.starts {
+        Some(_) => Setup::serving(Some(&config.deploy.folder.join(CODE))),
+        None => Setup::default(),
+    };
+    let engine = Engine::serving(setup).map_err(Error::Engine)?;
     let mut plugins = Vec::with_capacity(config.plugins.len());
     for configured in &config.plugins {
         let spec = spec(configured, around);
@@ -166,6 +180,8 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
     let secret = |(name, bytes): (&String, &config::SecretBytes)| {
         (name.clone(), Secret::new(bytes.reveal()))
     };
+    let learn = around.starts.filter(|_| configured.learn);
+    let learned = || around.folder.join(&configured.name).join("grant.toml");
     let options = Options {
         config: configured.config.clone().into(),
         limits: configured.limits.clone(),
@@ -173,7 +189,11 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
         grant: configured.grant.clone(),
         secrets: configured.secrets.iter().map(secret).collect(),
         outside: around.outside.clone(),
-        ..Options::default()
+        instances: match configured.instances {
+            config::Instances::Fresh => Instances::Fresh,
+            config::Instances::Warm => Instances::warm(),
+        },
+        learn: learn.map(|_| Arc::new(Learner::new(learned()))),
     };
     Spec {
         name: configured.name.clone(),

@@ -10,6 +10,7 @@
 //! [faults](livekit_webhook_core::plugin::EVENT_FAULTS_MAX). Non-guarantee: counts are one host's,
 //! and in memory; a restart begins them anew.
 
+pub mod capsule;
 mod events;
 pub mod folder;
 mod follow;
@@ -22,15 +23,17 @@ pub mod watch;
 pub use follow::{Ended, Follows};
 pub use version::{Digest, Version};
 
+use self::capsule::Capsule;
 use self::events::Events;
-use self::folder::Why;
+use self::folder::{Folder, Why};
 use super::registry::{OnError, Options};
-use super::{Fault, Input, Output};
+use super::witness::{Seen, Witness};
+use super::{Fault, Input, Output, Usage};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::metrics::plugin::CallLabel;
+use crate::metrics::plugin::{CallLabel, ResultLabel};
 use crate::tasks::{Bell, Tasks};
-use livekit_webhook_core::plugin::{Admission, Call};
+use livekit_webhook_core::plugin::{Admission, Call, EVENT_FAULTS_MAX};
 use livekit_webhook_core::time::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -63,6 +66,8 @@ pub struct Ground {
     pub tasks: Tasks,
     /// Wakes whoever writes down what changed.
     pub bell: Bell,
+    /// Where plugins keep things on disk.
+    pub folder: PathBuf,
 }
 
 /// The part that a version plays.
@@ -158,9 +163,10 @@ impl Slot {
         };
         let call = Call { is_probe, is_suspect: is_suspect || (!is_probe && !is_first) };
         let mut ticket = Ticket { version, call, answered: false };
-        let (result, usage) = version.plugin().measure(input.clone()).await;
+        let witness = self.witness(input, role, &serving);
+        let (result, usage) = version.plugin().watched(input.clone(), &witness).await;
         if serving.shadow.is_some() && role == Role::Stable {
-            self.shadow(input, &result);
+            self.shadow(input, &result, &witness);
         }
         let fault = match result {
             Ok(outputs) => {
@@ -186,8 +192,12 @@ impl Slot {
             true => self.lock_events().fault(input),
             false => 0,
         };
-        let note = format!("{}: {fault}", self.name);
+        let mut note = format!("{}: {fault}", self.name);
         let follows = follow::follows(&fault, version.plugin().on_error(), faults);
+        if let (Follows::Fail, 1.., Some(seen)) = (follows, faults, witness.seen()) {
+            let kept = self.encapsulate(version, input, &fault, (seen, usage)).await;
+            note.extend(kept.map(|path| format!(" (see {})", path.display())));
+        }
         Err(Ended { note, follows })
     }
 
@@ -208,6 +218,40 @@ impl Slot {
             }
         }
         (&serving.stable, Role::Stable, serving.stable.admit(is_suspect, now))
+    }
+
+    /// Who watches a call: somebody where a capsule or a comparison may come of it.
+    fn witness(&self, input: &Input, role: Role, serving: &Serving) -> Witness {
+        let is_last = self.lock_events().faults(input) + 1 >= EVENT_FAULTS_MAX;
+        let is_compared = role == Role::Stable && serving.shadow.is_some();
+        if is_last || is_compared { Witness::looking() } else { Witness::default() }
+    }
+
+    /// Writes a capsule of an event that is given up. A disk that is full costs the capsule only.
+    async fn encapsulate(
+        &self,
+        version: &Version,
+        input: &Input,
+        fault: &Fault,
+        seen: (&Seen, Usage),
+    ) -> Option<PathBuf> {
+        let options = self.options.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.ground.clock.now();
+        let capsule = Capsule::new(version, &options, input, fault, seen, now);
+        let folder = Folder::new(&self.ground.folder, &self.name);
+        let written = tokio::task::spawn_blocking(move || capsule.write(&folder)).await;
+        let (result, path) = match written {
+            Ok(Ok(Some(path))) => ("written", Some(path)),
+            Ok(Ok(None)) => ("full", None),
+            Ok(Err(error)) => {
+                warn!(plugin = self.name, event_id = input.id, %error, "no capsule was written");
+                ("failed", None)
+            }
+            Err(_) => ("failed", None),
+        };
+        let label = ResultLabel { plugin: self.name.clone(), result };
+        self.ground.metrics.plugins.capsules.get_or_create(&label).inc();
+        path
     }
 
     /// What follows for an event while the version must not be called.

@@ -26,6 +26,7 @@ use super::learn::Learner;
 use super::limits::{self, Limits, Row};
 use super::outside::{Outside, Space};
 use super::permission::Permissions;
+use super::tape::Tape;
 use super::{Input, Interface};
 use stand_in::StandIns;
 use std::collections::BTreeMap;
@@ -66,6 +67,8 @@ pub struct Secret(Arc<[u8]>);
 pub struct Gate {
     /// Which interface runs: only `enrich` and `action` may pass.
     pub interface: Option<Interface>,
+    door: Arc<Door>,
+    /// There is none where the door leads nowhere.
     pass: Option<Arc<Pass>>,
 }
 
@@ -107,10 +110,27 @@ impl Door {
         Self { plugin, pool, limits: limits.clone(), ..self }
     }
 
+    /// What holds.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
     /// The same, with somebody who notes every use that passes.
     #[must_use]
     pub fn learning(self, learner: Option<Arc<Learner>>) -> Self {
         Self { learner, ..self }
+    }
+
+    /// The same, with everything that passes it on `tape`; `None` when nothing can.
+    pub fn recorded(&self, tape: &Tape) -> Option<Self> {
+        let outside = self.outside.as_ref().map(|outside| tape.record(outside, &self.secrets))?;
+        Some(self.leading_to(outside))
+    }
+
+    /// The same, leading elsewhere.
+    #[must_use]
+    pub fn leading_to(&self, outside: Outside) -> Self {
+        Self { outside: Some(outside), ..self.clone() }
     }
 
     fn leads_somewhere(&self) -> bool {
@@ -137,7 +157,12 @@ impl Gate {
                 stand_ins: OnceLock::new(),
             })
         });
-        Self { interface: None, pass }
+        Self { interface: None, door: door.clone(), pass }
+    }
+
+    /// What the plugin is granted.
+    pub(super) fn permissions(&self) -> &Permissions {
+        &self.door.permissions
     }
 
     /// The way out, or why there is none.

@@ -4,6 +4,9 @@
 //! it in the attribute `told`. `{token}` in it becomes the stand-in of the secret `token`. The
 //! filter tries what no filter may.
 
+#[cfg(target_arch = "wasm32")]
+mod wasi;
+
 use livekit_webhook_plugin::prelude::*;
 use livekit_webhook_plugin::{http, livekit, secrets, state};
 use serde::Deserialize;
@@ -82,6 +85,7 @@ fn attack(event: &Event) -> Result<Vec<(String, String)>, Failure> {
             Ok(_) => "answered",
             Err(_) => "refused",
         })),
+        "wasi" => fetch(&configured()?.url),
         "leak" => leak()?,
         "leak-error" => return Err(Failure::reject(stand_in())),
         _ => return Ok(Vec::new()),
@@ -95,6 +99,17 @@ fn act(event: &Event) -> Result<String, Failure> {
         Some("evil:action") => Ok(tell(request(&configured()?).send())),
         _ => Ok(String::new()),
     }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn fetch(url: &str) -> String {
+    wasi::fetch(url)
+}
+
+/// There is no WASI under plain `cargo test`.
+#[cfg(not(target_arch = "wasm32"))]
+fn fetch(url: &str) -> String {
+    url.to_owned()
 }
 
 fn configured() -> Result<Config, Failure> {

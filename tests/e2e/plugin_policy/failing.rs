@@ -84,6 +84,42 @@ async fn a_version_that_keeps_failing_is_quarantined_until_it_is_released() -> R
     scene.gateway.wait_metric(ok, 1.0, BOUND).await
 }
 
+#[tokio::test]
+async fn a_poison_event_leaves_a_capsule_that_shows_the_same_fault() -> Result<()> {
+    let scene = Scene::start(&wasm("evil")?, "on_error = \"fail\"").await?;
+    scene.send("evil:panic", "EV_poison").await?;
+    let rows = scene.gateway.ledger()?.wait_ended("all", 1, BOUND).await?;
+    let note = rows[0].note.clone().unwrap_or_default();
+    ensure!(note.contains("room is on fire"), "{note}");
+    let (_, path) = note.split_once(" (see ").context("no capsule in the note")?;
+    let path = path.trim_end_matches(')').to_owned();
+    let faults = r#"plugin_calls_total{plugin="mine",outcome="trap",role="stable"}"#;
+    ensure!(scene.gateway.metric(faults).await? == 3.0, "not three calls");
+
+    let run = |more: Vec<String>| {
+        let (folder, path) = (scene.gateway.folder().to_owned(), path.clone());
+        async move {
+            let mut arguments = vec!["plugin", "replay", &path];
+            arguments.extend(more.iter().map(String::as_str));
+            gateway::run(&folder, &arguments, &[], BOUND).await
+        }
+    };
+    let again = run(Vec::new()).await?;
+    ensure!(again.code == Some(0), "{again:?}");
+    ensure!(again.stdout.matches("room is on fire").count() >= 2, "{again:?}");
+    ensure!(again.stdout.contains("the fault is there again"), "{again:?}");
+    // Another component makes something of it: what differs is told.
+    let slack = component("slack")?.to_string_lossy().into_owned();
+    let against = run(vec!["--against".to_owned(), slack]).await?;
+    ensure!(against.code == Some(0), "{against:?}");
+    ensure!(against.stdout.contains("against   ok"), "{against:?}");
+    ensure!(against.stdout.contains("-trap: "), "{against:?}");
+    let json = run(vec!["--json".to_owned()]).await?;
+    let json: serde_json::Value = serde_json::from_str(&json.stdout)?;
+    ensure!(json["is_same_fault"] == true && json["now"]["kind"] == "trap", "{json:#}");
+    Ok(())
+}
+
 /// Waits until `done`.
 async fn wait(done: impl Fn() -> bool) -> Result<()> {
     let reached = async {

@@ -1,7 +1,7 @@
 //! What an `enrich` or `action` guest may ask of us besides. These wait, and each can be denied.
 //! The gate decides; here is only which of its words are which of the contract's.
 
-use crate::plugin::gate;
+use crate::plugin::gate::{self, Gate};
 use crate::plugin::instance::State;
 use crate::plugin::outside::{FetchResponse, Question};
 use crate::plugin::world::livekit_webhook::plugin::{http, livekit, secrets, state};
@@ -115,14 +115,14 @@ impl livekit::Host for State {
         &mut self,
         room: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, livekit::Error>> {
-        Ok(self.ask(Question::Room(room)).await)
+        Ok(ask(&self.gate, Question::Room(room)).await)
     }
 
     async fn list_participants(
         &mut self,
         room: String,
     ) -> wasmtime::Result<Result<Vec<u8>, livekit::Error>> {
-        let list = self.ask(Question::Participants(room)).await;
+        let list = ask(&self.gate, Question::Participants(room)).await;
         Ok(list.map(|list| list.unwrap_or_else(|| NONE.to_vec())))
     }
 
@@ -131,26 +131,22 @@ impl livekit::Host for State {
         room: String,
         identity: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, livekit::Error>> {
-        Ok(self.ask(Question::Participant { room, identity }).await)
+        Ok(ask(&self.gate, Question::Participant { room, identity }).await)
     }
 
     async fn list_egress(
         &mut self,
         room: String,
     ) -> wasmtime::Result<Result<Vec<u8>, livekit::Error>> {
-        let list = self.ask(Question::Egress(room)).await;
+        let list = ask(&self.gate, Question::Egress(room)).await;
         Ok(list.map(|list| list.unwrap_or_else(|| NONE.to_vec())))
     }
 }
 
-// === impl State ===
-
-impl State {
-    async fn ask(&mut self, question: Question) -> Result<Option<Vec<u8>>, livekit::Error> {
-        let pass = self.gate.pass().map_err(livekit::Error::Denied)?;
-        let answer = pass.ask(question).await?;
-        Ok(answer.map(Into::into))
-    }
+async fn ask(gate: &Gate, question: Question) -> Result<Option<Vec<u8>>, livekit::Error> {
+    let pass = gate.pass().map_err(livekit::Error::Denied)?;
+    let answer = pass.ask(question).await?;
+    Ok(answer.map(Into::into))
 }
 
 impl From<gate::http::Error> for http::Error {

@@ -3,6 +3,8 @@
 use super::{Role, Slot, follow};
 use crate::metrics::plugin::ResultLabel;
 use crate::plugin::log::escape;
+use crate::plugin::tape::Tape;
+use crate::plugin::witness::Witness;
 use crate::plugin::{Fault, Input, Output};
 use crate::tasks::Kind;
 use similar::TextDiff;
@@ -61,8 +63,14 @@ fn body(bytes: &[u8]) -> String {
 // === impl Slot ===
 
 impl Slot {
-    /// Shows the event to the shadow, beside, and compares. What the shadow says goes nowhere.
-    pub(super) fn shadow(&self, input: &Input, served: &Result<Vec<Output>, Fault>) {
+    /// Shows the event to the shadow, beside, and compares. What the shadow says goes nowhere, and
+    /// what it asks from outside is answered as it was to the version that serves.
+    pub(super) fn shadow(
+        &self,
+        input: &Input,
+        served: &Result<Vec<Output>, Fault>,
+        witness: &Witness,
+    ) {
         let Some(shadow) = self.serving().shadow else { return };
         let label = |result| ResultLabel { plugin: self.name.clone(), result };
         let metrics = self.ground.metrics.clone();
@@ -73,9 +81,11 @@ impl Slot {
         let (same, different) = (label("same"), label("different"));
         let (served, input, name) = (lines(served), input.clone(), self.name.clone());
         self.count(Role::Shadow, "called");
+        let tape = Tape::of(witness.seen().map(|seen| seen.tape.entries()).unwrap_or_default());
         self.ground.tasks.spawn(Kind::Attempt, "shadow", async move {
             let event_id = input.id.clone();
-            let (said, _) = shadow.plugin().measure(input).await;
+            let played = Witness::playing(tape);
+            let (said, _) = shadow.plugin().watched(input, &played).await;
             match difference(&served, &lines(&said)) {
                 None => metrics.plugins.shadows.get_or_create(&same).inc(),
                 Some(diff) => {

@@ -47,6 +47,7 @@ impl Scene {
             metrics: metrics.clone(),
             tasks: Tasks::new(),
             bell: Bell::new(),
+            folder: "/dev/null/none".into(),
         };
         let version = version(component("evil"), on_error, start()).await;
         let slot = Slot::new("evil", version, Options::default(), ground);

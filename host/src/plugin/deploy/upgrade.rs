@@ -55,7 +55,9 @@ pub async fn prepare(
         Ok(None) | Err(manifest::Error::NotWasm) => (Permissions::default(), None),
         Err(error) => return Err(Refusal::Manifest(error)),
     };
-    let lacks = asks.beyond(&options.grant);
+    // Whoever learns what it needs gives it all that it asks for.
+    let granted = if options.learn.is_some() { &asks } else { &options.grant };
+    let lacks = asks.beyond(granted);
     if let Some(before) = before {
         let known = before.beyond(&options.grant);
         let more: Vec<_> = lacks.iter().filter(|line| !known.contains(line)).cloned().collect();
@@ -63,7 +65,11 @@ pub async fn prepare(
             return Err(Refusal::Held(more));
         }
     }
-    let plugin = Plugin::load(engine, name, wasm, options.clone()).await?;
+    let mut options = options.clone();
+    if named.is_some() {
+        options.grant = asks.both(&options.grant);
+    }
+    let plugin = Plugin::load(engine, name, wasm, options).await?;
     let version = Version::new(plugin, digest, asks, now);
     Ok(Prepared { version, named, lacks })
 }

@@ -215,9 +215,7 @@ impl Watched {
             self.slot.set_canary(version.map(|version| (version, percent)));
         }
         if self.shadow.is_due(is_asked, watch) {
-            // Its calls must have no effect.
-            let options = Options { outside: None, ..self.spec.options.clone() };
-            let version = self.trial(engine, ground, &self.shadow.file, &options).await;
+            let version = self.trial(engine, ground, &self.shadow.file, &self.spec.options).await;
             self.slot.set_shadow(version);
         }
     }

@@ -3,6 +3,7 @@
 mod learning;
 mod requests;
 mod secrets;
+mod wasi;
 
 use super::http::{Error, Request};
 use super::*;

@@ -103,20 +103,3 @@ fn told(error: Error) -> WasiError {
         Error::TooMany(_) => WasiError::ConnectionLimitReached,
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-
-    #[test]
-    fn a_gate_that_is_shut_denies_wasis_requests_too() {
-        let mut gate = Gate { interface: None, pass: None };
-        let body = Full::new(Bytes::new()).map_err(WasiError::from).boxed_unsync();
-        let request = http::Request::get("https://example.com/").body(body).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let sent = gate.send_request(request, None, Box::new(async { Ok(()) }));
-        let answer = runtime.block_on(Box::into_pin(sent));
-        assert!(matches!(answer, Err(WasiError::HttpRequestDenied)));
-    }
-}

@@ -4,6 +4,7 @@ use super::attacks::capture_log;
 use super::doubles::{Memory, OneRoom, Script, says};
 use super::*;
 use crate::plugin::gate::Secret;
+use crate::plugin::manifest::Manifest;
 use crate::plugin::outside::{FetchResponse, Outside};
 use serde_json::json;
 
@@ -40,7 +41,8 @@ async fn reach(script: Script, config: serde_json::Value, grant: serde_json::Val
     outside.state = state.clone();
     outside.livekit = livekit.clone();
     let options = io_options(&config, grant, outside);
-    let plugin = Plugin::load(&ENGINE, "evil-io", component("evil-io"), options).await.unwrap();
+    let wasm = asking("evil-io", &options.grant);
+    let plugin = Plugin::load(&ENGINE, "evil-io", wasm, options).await.unwrap();
     Reach { plugin, script, state, livekit }
 }
 
@@ -185,4 +187,46 @@ async fn what_the_outside_says_becomes_what_follows() {
     assert!(fail(status(204, "")).await.is_ok());
     assert_eq!(fail(status(503, "7")).await, Err(Fault::Retry { after_ms: Some(7000) }));
     assert!(matches!(fail(status(404, "")).await, Err(Fault::Rejected(_))));
+}
+
+async fn tell_wasi(reach: &Reach) -> String {
+    told(reach, "wasi").await
+}
+
+#[tokio::test]
+async fn wasis_http_goes_through_the_same_gate() {
+    let reach = granted("https://trusted.com/x").await;
+    let told = tell_wasi(&reach).await;
+    assert!(told.starts_with("200 /x ") && told.contains("livekit-webhook-hop"), "{told}");
+    assert_eq!(reach.script.requests.lock().unwrap().len(), 1);
+    for elsewhere in ["https://third.com/", "http://trusted.com/", "https://trusted.com:8443/"] {
+        let reach = granted(elsewhere).await;
+        let told = tell_wasi(&reach).await;
+        assert_eq!(told, "ErrorCode::HttpRequestDenied", "{elsewhere}");
+        assert!(reach.script.requests.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_the_manifest_does_not_ask_for_is_not_there_though_it_is_granted() {
+    let asked = r#"
+        schema = 1
+        name = "evil-io"
+        version = "0.1.0"
+        [permissions]
+        livekit = ["get-room"]
+    "#;
+    let manifest = Manifest::parse(asked, Path::new(".")).unwrap();
+    let wasm = Bytes::from(manifest.embed(&component("evil-io")).unwrap());
+    let (script, outside) = Script::new(|_| says("")).outside();
+    let config = json!({ "method": "GET", "url": "https://a.com/" });
+    let grant = json!({ "http": [{ "host": "a.com" }], "state": "rw", "livekit": ["get-room"] });
+    let options = io_options(&config, grant, outside);
+    let plugin = Plugin::load(&ENGINE, "evil-io", wasm, options).await.unwrap();
+    let state = Arc::new(Memory::default());
+    let reach = Reach { plugin, script, state, livekit: Arc::new(OneRoom::default()) };
+    assert!(told(&reach, "send").await.contains("is not granted"));
+    assert_eq!(told(&reach, "state-flood").await, r#"{"refused": 10000}"#);
+    assert_eq!(told(&reach, "livekit-flood").await, r#"{"answered": 8, "refused": 92}"#);
+    assert!(reach.script.requests.lock().unwrap().is_empty());
 }

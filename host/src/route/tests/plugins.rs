@@ -32,6 +32,7 @@ fn ground() -> Ground {
         metrics: Arc::new(Metrics::new()),
         tasks: Tasks::new(),
         bell: Bell::new(),
+        folder: "/dev/null/none".into(),
     }
 }
 

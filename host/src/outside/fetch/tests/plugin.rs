@@ -6,7 +6,7 @@ use crate::plugin::gate::Secret;
 use crate::plugin::limits::{self, Limits};
 use crate::plugin::outside::Outside;
 use crate::plugin::registry::{OnError, Options, Plugin};
-use crate::plugin::tests::component;
+use crate::plugin::tests::asking;
 use crate::plugin::{Input, Output};
 use serde_json::json;
 
@@ -33,7 +33,8 @@ async fn told(peer: &Peer, host: &str, resolver: Arc<Names>, limits: Limits) -> 
         learn: None,
     };
     let engine = Engine::on_demand().unwrap();
-    let plugin = Plugin::load(&engine, "evil-io", component("evil-io"), options).await.unwrap();
+    let wasm = asking("evil-io", &options.grant);
+    let plugin = Plugin::load(&engine, "evil-io", wasm, options).await.unwrap();
     let room = Some("evil:send".to_owned());
     let input = Input { id: "ev_1".to_owned(), room_name: room, ..Input::default() };
     let outputs = plugin.call(input).await.unwrap();
