@@ -16,6 +16,9 @@ use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
+use crate::outside::fetch;
+use crate::outside::livekit::LiveKitServers;
+use crate::plugin::deploy::watch::Wishes;
 use crate::plugin::deploy::{Ground, Slot};
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::Store;
@@ -32,9 +35,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+mod outside;
 pub mod plugins;
 pub mod stores;
 mod upkeep;
+
+use self::plugins::Surroundings;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -50,8 +56,13 @@ pub struct App {
     stop_admin: Stopper,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
+    /// Asked by plugins.
+    livekit: Arc<LiveKitServers>,
     /// What a reload does not change, as it was at the start.
     fixed: String,
+    around: Surroundings,
+    wishes: Wishes,
+    plugins_bell: Bell,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -87,6 +98,9 @@ pub enum Error {
     /// A plugin cannot be had.
     #[error(transparent)]
     Plugin(#[from] plugins::Error),
+    /// Plugins cannot reach anything.
+    #[error(transparent)]
+    Outside(#[from] fetch::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -107,12 +121,20 @@ impl App {
         };
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
-        let plugins = plugins::load(&config).await?;
         let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config, clock).await?;
+        let reach = shared.reach(&config)?;
+        let around = Surroundings {
+            outside: Some(reach.outside),
+            folder: config.deploy.folder.clone(),
+            starts: Some(shared.clock.now()),
+        };
+        let plugins = plugins::load(&config, &around).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
-        let plugins = plugins.slots(&shared.ground(&tasks));
+        let (ground, wishes) = (shared.ground(&config, &tasks), Wishes::default());
+        let (plugins, watcher) = plugins.serve(&config, &ground, wishes.clone());
+        let plugins_bell = ground.bell;
         let (stop_ingest, ingest_stop) = stop();
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
@@ -127,6 +149,9 @@ impl App {
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
+        if let Some(watcher) = watcher {
+            tasks.spawn(Kind::Worker, "plugins", watcher.run(workers_stop.clone()));
+        }
         tasks.spawn(Kind::Worker, "route", Arc::new(router).run(tasks.clone(), workers_stop));
         if let Some(listener) = admin_listener {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
@@ -143,19 +168,28 @@ impl App {
             stop_admin,
             store: shared.store,
             ingest,
+            livekit: reach.livekit,
             fixed: fixed(&config),
+            around,
+            wishes,
+            plugins_bell,
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
     }
 
-    /// Takes the sources and their keys of `config`, for every request that begins from now on. All
-    /// else keeps the value it had at the start, which is told.
+    /// Takes the sources and their keys of `config`, for every request that begins from now on, and
+    /// what it says of plugins that were there at the start. All else keeps the value it had then,
+    /// which is told.
     pub fn reload(&self, config: &Config) {
         self.ingest.senders.replace(known(config));
+        self.livekit.replace(outside::servers(config));
         let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
         info!(sources = config.sources.len(), keys, "sources reloaded");
+        let spec = |configured| plugins::spec(configured, &self.around);
+        self.wishes.wish(config.plugins.iter().map(spec).collect());
+        self.plugins_bell.ring();
         self.count_reload("done");
         if fixed(config) != self.fixed {
             warn!("other settings differ from those in use, they are read at the next start");
@@ -247,7 +281,9 @@ fn known(config: &Config) -> Known {
 
 /// Everything that [`App::reload`] does not take, as text without secrets.
 fn fixed(config: &Config) -> String {
-    Config { sources: Vec::new(), ..config.clone() }.dump()
+    let plugins: Vec<_> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    let rest = Config { sources: Vec::new(), plugins: Vec::new(), ..config.clone() };
+    format!("{}\n{plugins:?}\n{:?}", rest.dump(), config.deploy)
 }
 
 /// The schedule's first wait, or that for a batch to fill.
@@ -276,12 +312,13 @@ impl Shared {
         })
     }
 
-    fn ground(&self, tasks: &Tasks) -> Ground {
+    fn ground(&self, config: &Config, tasks: &Tasks) -> Ground {
         Ground {
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),
             tasks: tasks.clone(),
             bell: Bell::new(),
+            folder: config.deploy.folder.clone(),
         }
     }
 

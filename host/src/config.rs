@@ -24,11 +24,12 @@ use crate::plugin::limits::Limits;
 use crate::plugin::permission::Permissions;
 use crate::plugin::registry::OnError;
 use crate::store::Retention;
+use crate::store::plugin_state::Limits as StateLimits;
 use crate::store::url::Url;
 use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
-use livekit_webhook_core::endpoint::Endpoint;
+use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl};
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::verify::Rules;
@@ -101,6 +102,8 @@ pub struct Source {
     pub keys: Vec<Key>,
     /// Event types taken; empty: all.
     pub events: Vec<Glob>,
+    /// LiveKit's server API, for plugins that ask it.
+    pub server: Option<EndpointUrl>,
 }
 
 /// One secret of one key.
@@ -119,6 +122,8 @@ pub struct Plugins {
     pub folder: PathBuf,
     /// Whether the files of plugins are looked at while the host runs.
     pub watch: bool,
+    /// What each plugin may keep for each source.
+    pub state: StateLimits,
 }
 
 /// `[[plugin]]`

@@ -3,10 +3,12 @@
 //!
 //! An adapter asks nothing about grants or secrets; the gate of the plugin host did that before.
 //! What it adds is its own guard: [`fetch`] dials what the address policy of deliveries allows, and
-//! nothing else.
+//! nothing else; [`livekit`] asks the servers that sources name; [`state`] keeps what plugins keep.
 
 mod absent;
 pub mod fetch;
+pub mod livekit;
+pub mod state;
 
 use crate::plugin::outside::Outside;
 use absent::Absent;

@@ -17,24 +17,33 @@
 //! Non-guarantee: a side channel between guests on one machine is not closed.
 
 pub mod budget;
+mod cache;
 mod call;
+pub mod compile;
 mod convert;
 pub mod deploy;
 pub mod engine;
+pub mod fixture;
 pub mod gate;
 mod growth;
 mod instance;
+pub mod learn;
 pub mod limits;
 pub mod load;
 mod log;
 pub mod manifest;
 mod meter;
 pub mod metrics;
+pub mod names;
 pub mod outside;
 pub mod permission;
 pub mod registry;
+pub mod tape;
+mod terms;
 mod trap;
+pub mod warm;
 mod wasi;
+pub mod witness;
 mod world;
 
 #[cfg(test)]
@@ -42,6 +51,9 @@ pub(crate) mod tests;
 
 use bytes::Bytes;
 use std::time::Duration;
+
+/// Version of the contract in `wit/` that this host serves.
+pub const CONTRACT_VERSION: &str = convert::VERSION;
 
 /// What a component can be asked, in the order it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,5 @@
 #![doc = include_str!("../README.md")]
 //!
-//! An `#[enrich]` or `#[action]` function may reach what its operator grants: [`http`], with
-//! [`secrets`] it can use and not read; [`state`] that outlives the event; [`livekit`]'s own view of
-//! a room. [`native`] has doubles of all of them.
-//!
 //! # Guarantees
 //!
 //! Guarantee: a panic's text reaches the gateway's log and the event's fault before the trap.

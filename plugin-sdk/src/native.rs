@@ -3,8 +3,7 @@
 //!
 //! In a compiled plugin these do nothing that anybody sees.
 
-use crate::http;
-use crate::{Event, Level};
+use crate::{Event, Level, http};
 use livekit_webhook_wire::{event_type, sample};
 use std::cell::RefCell;
 

@@ -4,8 +4,10 @@
 
 mod acceptance;
 mod addresses;
+mod authoring;
 mod bad_input;
 mod bench;
+mod compiled;
 mod configuration;
 mod crash;
 mod credentials;
@@ -14,10 +16,13 @@ mod demo;
 mod doubles;
 mod edge;
 mod hostile;
+mod livekit_api;
 mod many_hosts;
 mod operator;
+mod plugin_policy;
 mod plugins;
 mod postgres;
+mod reach;
 mod receivers;
 mod refusals;
 mod reload;

@@ -1,11 +1,13 @@
-//! The shipped plugins, compiled and in the real engine: what they make is what their own tests say,
-//! and what the services they write for take.
+//! The shipped plugins, compiled and in the real engine: what they make is what their own tests
+//! say, and what the services they write for take.
 
 use super::delivery::with_source;
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;
 use livekit_webhook::plugin::engine::Engine;
 use livekit_webhook::plugin::limits::{self, Limits};
+use livekit_webhook::plugin::manifest::Manifest;
+use livekit_webhook::plugin::manifest::expect::{self, Expect};
 use livekit_webhook::plugin::registry::{OnError, Options, Plugin};
 use livekit_webhook::plugin::{Input, Output};
 use livekit_webhook_tests::envoy::root;
@@ -27,6 +29,17 @@ const STORY: Sample<'static> = Sample {
     now_s: 1_767_225_600,
     seed: 1,
 };
+/// All that have a manifest.
+const SHIPPED: [&str; 8] = [
+    "redact",
+    "normalize",
+    "template",
+    "route-by-metadata",
+    "cloudevents",
+    "slack",
+    "discord",
+    "pagerduty",
+];
 /// A PagerDuty integration key that is none.
 const ROUTING_KEY: &str = "R0000000000000000000000000000000";
 /// All texts of a Discord post together; Discord, "Embed Limits".
@@ -105,9 +118,10 @@ fn failures() -> Vec<Value> {
     vec![
         json!({ "event": "egress_ended", "room": room,
             "egressInfo": { "status": "EGRESS_FAILED", "error": "Disk full" } }),
-        json!({ "event": "ingress_ended", "room": room,
-            "ingressInfo": { "ingressId": "IN_1", "state": { "status": "ENDPOINT_ERROR", "error": "x" } } }),
-        json!({ "event": "agent_job_ended", "job": { "room": room, "state": { "status": "JS_FAILED" } } }),
+        json!({ "event": "ingress_ended", "room": room, "ingressInfo": { "ingressId": "IN_1",
+            "state": { "status": "ENDPOINT_ERROR", "error": "x" } } }),
+        json!({ "event": "agent_job_ended",
+            "job": { "room": room, "state": { "status": "JS_FAILED" } } }),
         json!({ "event": "room_finished", "room": room, "roomEndReason": "ROOM_END_OPEN_FAILED" }),
         json!({ "event": "moon_landed", "room": room }),
         json!({ "event": "room_started" }),
@@ -233,6 +247,31 @@ async fn compiled_plugins_make_what_their_own_tests_say() -> Result<()> {
                 made["data"] = "the event".into();
             }
             ensure!(made == golden[kind], "{name} {kind}: {made:#}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_examples_in_the_manifests_hold_in_the_real_engine() -> Result<()> {
+    let engine = Engine::new()?;
+    for name in SHIPPED {
+        let folder = root().join("plugins").join(name);
+        let text = std::fs::read_to_string(folder.join("plugin.toml"))?;
+        let manifest = Manifest::parse(&text, &folder).with_context(|| name.to_owned())?;
+        ensure!(manifest.name == name && !manifest.fixtures.is_empty(), "{name}");
+        let schema = manifest.schema().map_err(|problems| anyhow!("{name}: {problems:?}"))?;
+        let schema = schema.with_context(|| format!("{name} has no schema"))?;
+        for fixture in &manifest.fixtures {
+            let mut config = fixture.config.clone().unwrap_or_else(|| json!({}));
+            schema.fill(&mut config);
+            let plugin = plugin(&engine, name, &config).await?;
+            let input = Input { source: "fixture".to_owned(), ..input(&fixture.event)? };
+            let expect = Expect::parse(&fixture.expect);
+            let expect = expect.map_err(|problems| anyhow!("{name}: {problems:?}"))?;
+            let got = expect::shape(&plugin.call(input.clone()).await, None);
+            let (expected, got) = expect.compare(&input, &got);
+            ensure!(expected == got, "{name}, {}: {expected:#} is not {got:#}", fixture.name);
         }
     }
     Ok(())

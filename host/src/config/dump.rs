@@ -93,6 +93,9 @@ fn source(out: &mut String, source: &Source) -> std::fmt::Result {
         .map(|key| format!("{{ api_key = {}, secret = \"[redacted]\" }}", quoted(&key.api_key)))
         .collect();
     writeln!(out, "keys = [{}]", keys.join(", "))?;
+    if let Some(server) = &source.server {
+        writeln!(out, "server = {}", quoted(&server.to_string()))?;
+    }
     globs(out, "events", &source.events)
 }
 

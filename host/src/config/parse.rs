@@ -10,7 +10,7 @@ use crate::ingest::{OnUnverified, Options};
 use crate::store::url::Url;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::address_policy::{ALLOWED_MAX, AddressPolicy};
-use livekit_webhook_core::endpoint::{Endpoint, PlainHttp};
+use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl, PlainHttp};
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::keys::KeyRing;
@@ -227,11 +227,34 @@ fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<
             }
         }
         let events = globs(&mut section, "events");
-        let source = (|| Some(Source { name: name.clone()?, keys: keys?, events: events? }))();
+        let server = server(&mut section);
+        let source =
+            (|| Some(Source { name: name.clone()?, keys: keys?, events: events?, server }))();
         section.finish();
         found.push(Named { name, found: source });
     }
     found
+}
+
+/// LiveKit's own tools write `wss://` for the same server.
+fn server(section: &mut Section) -> Option<EndpointUrl> {
+    let text = section.string("server")?;
+    let http = match text.split_once("://") {
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        _ => text,
+    };
+    match EndpointUrl::parse(&http, PlainHttp::Allowed) {
+        Ok(url) if url.path_and_query() == "/" => Some(url),
+        Ok(_) => {
+            section.problem("server", "must be the address alone, such as https://lk.example.com");
+            None
+        }
+        Err(error) => {
+            section.problem("server", format_args!("{error} (https, http, wss or ws)"));
+            None
+        }
+    }
 }
 
 fn keys(

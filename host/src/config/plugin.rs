@@ -8,6 +8,7 @@ use super::secret::{self, Environment};
 use super::{Canary, Instances, Plugin, Plugins};
 use crate::plugin::limits::Limits;
 use crate::plugin::registry::OnError;
+use crate::store::plugin_state;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use toml::Value;
@@ -26,8 +27,16 @@ pub fn all(mut section: Section, folder: &Path) -> Plugins {
         section.problem("folder", format_args!("is empty, for example {FOLDER_DEFAULT:?}"));
     }
     let watch = section.bool("watch", true);
+    let mut most = |key, default: u64, cap: u64| {
+        let most = section.integer(key, default.cast_signed(), 1..=cap.cast_signed());
+        most.unsigned_abs()
+    };
+    let state = plugin_state::Limits {
+        keys_max: most("state_keys_max", plugin_state::KEYS_MAX, plugin_state::KEYS_CAP),
+        bytes_max: most("state_bytes_max", plugin_state::BYTES_MAX, plugin_state::BYTES_CAP),
+    };
     section.finish();
-    Plugins { folder: folder.join(below), watch }
+    Plugins { folder: folder.join(below), watch, state }
 }
 
 /// Reads all plugins.

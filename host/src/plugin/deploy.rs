@@ -10,25 +10,35 @@
 //! [faults](livekit_webhook_core::plugin::EVENT_FAULTS_MAX). Non-guarantee: counts are one host's,
 //! and in memory; a restart begins them anew.
 
+pub mod capsule;
 mod events;
+pub mod folder;
 mod follow;
+pub mod shadow;
+mod turns;
+pub mod upgrade;
 mod version;
+pub mod watch;
 
 pub use follow::{Ended, Follows};
 pub use version::{Digest, Version};
 
+use self::capsule::Capsule;
 use self::events::Events;
+use self::folder::{Folder, Why};
 use super::registry::{OnError, Options};
-use super::{Fault, Input, Output};
+use super::witness::{Seen, Witness};
+use super::{Fault, Input, Output, Usage};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::metrics::plugin::{BreakerLabel, CallLabel, NameLabel, ResultLabel};
+use crate::metrics::plugin::{CallLabel, ResultLabel};
 use crate::tasks::{Bell, Tasks};
-use livekit_webhook_core::plugin::{Admission, Call, Change, State, is_rolled_back};
+use livekit_webhook_core::plugin::{Admission, Call, EVENT_FAULTS_MAX};
 use livekit_webhook_core::time::Timestamp;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use tracing::{error, info, warn};
+use tokio::sync::Semaphore;
+use tracing::warn;
 
 /// What a plugin is to be, as configured.
 #[derive(Clone)]
@@ -56,6 +66,8 @@ pub struct Ground {
     pub tasks: Tasks,
     /// Wakes whoever writes down what changed.
     pub bell: Bell,
+    /// Where plugins keep things on disk.
+    pub folder: PathBuf,
 }
 
 /// The part that a version plays.
@@ -88,6 +100,11 @@ pub struct Slot {
     ground: Ground,
     serving: RwLock<Serving>,
     events: Mutex<Events>,
+    /// How what serves was loaded.
+    options: Mutex<Options>,
+    /// What must not serve any more and is not written down yet.
+    fallen: Mutex<Vec<(Digest, Why)>>,
+    shadows: Arc<Semaphore>,
 }
 
 /// A call on its way: gives a probe back when it is dropped without an answer.
@@ -100,14 +117,17 @@ struct Ticket<'a> {
 // === impl Slot ===
 
 impl Slot {
-    /// A slot in which `version` serves.
-    pub fn new(name: &str, version: Arc<Version>, ground: Ground) -> Self {
+    /// A slot in which `version` serves, loaded with `options`.
+    pub fn new(name: &str, version: Arc<Version>, options: Options, ground: Ground) -> Self {
         let serving = Serving { stable: version, before: None, canary: None, shadow: None };
         let slot = Self {
             name: name.to_owned(),
             ground,
             serving: RwLock::new(serving),
             events: Mutex::new(Events::default()),
+            options: Mutex::new(options),
+            fallen: Mutex::default(),
+            shadows: Self::shadow_places(),
         };
         slot.show();
         slot
@@ -143,7 +163,11 @@ impl Slot {
         };
         let call = Call { is_probe, is_suspect: is_suspect || (!is_probe && !is_first) };
         let mut ticket = Ticket { version, call, answered: false };
-        let (result, usage) = version.plugin().measure(input.clone()).await;
+        let witness = self.witness(input, role, &serving);
+        let (result, usage) = version.plugin().watched(input.clone(), &witness).await;
+        if serving.shadow.is_some() && role == Role::Stable {
+            self.shadow(input, &result, &witness);
+        }
         let fault = match result {
             Ok(outputs) => {
                 self.count(role, "ok");
@@ -168,21 +192,13 @@ impl Slot {
             true => self.lock_events().fault(input),
             false => 0,
         };
-        let note = format!("{}: {fault}", self.name);
+        let mut note = format!("{}: {fault}", self.name);
         let follows = follow::follows(&fault, version.plugin().on_error(), faults);
+        if let (Follows::Fail, 1.., Some(seen)) = (follows, faults, witness.seen()) {
+            let kept = self.encapsulate(version, input, &fault, (seen, usage)).await;
+            note.extend(kept.map(|path| format!(" (see {})", path.display())));
+        }
         Err(Ended { note, follows })
-    }
-
-    /// Lets `version` serve from now on. Returns what served before.
-    pub fn swap(&self, version: Arc<Version>) -> Arc<Version> {
-        let before = {
-            let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
-            let before = std::mem::replace(&mut serving.stable, version);
-            serving.before = Some(before.clone());
-            before
-        };
-        self.show();
-        before
     }
 
     /// A room sees one version. A canary that must not be called leaves its rooms to the other.
@@ -202,6 +218,40 @@ impl Slot {
             }
         }
         (&serving.stable, Role::Stable, serving.stable.admit(is_suspect, now))
+    }
+
+    /// Who watches a call: somebody where a capsule or a comparison may come of it.
+    fn witness(&self, input: &Input, role: Role, serving: &Serving) -> Witness {
+        let is_last = self.lock_events().faults(input) + 1 >= EVENT_FAULTS_MAX;
+        let is_compared = role == Role::Stable && serving.shadow.is_some();
+        if is_last || is_compared { Witness::looking() } else { Witness::default() }
+    }
+
+    /// Writes a capsule of an event that is given up. A disk that is full costs the capsule only.
+    async fn encapsulate(
+        &self,
+        version: &Version,
+        input: &Input,
+        fault: &Fault,
+        seen: (&Seen, Usage),
+    ) -> Option<PathBuf> {
+        let options = self.options.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = self.ground.clock.now();
+        let capsule = Capsule::new(version, &options, input, fault, seen, now);
+        let folder = Folder::new(&self.ground.folder, &self.name);
+        let written = tokio::task::spawn_blocking(move || capsule.write(&folder)).await;
+        let (result, path) = match written {
+            Ok(Ok(Some(path))) => ("written", Some(path)),
+            Ok(Ok(None)) => ("full", None),
+            Ok(Err(error)) => {
+                warn!(plugin = self.name, event_id = input.id, %error, "no capsule was written");
+                ("failed", None)
+            }
+            Err(_) => ("failed", None),
+        };
+        let label = ResultLabel { plugin: self.name.clone(), result };
+        self.ground.metrics.plugins.capsules.get_or_create(&label).inc();
+        path
     }
 
     /// What follows for an event while the version must not be called.
@@ -232,79 +282,9 @@ impl Slot {
         }
     }
 
-    /// Tells what became of a breaker, and goes back to the version before when that helps.
-    fn changed(&self, version: &Version, role: Role, change: Change, now: Timestamp) {
-        let (plugin, digest) = (&self.name, version.digest().short());
-        let to = match change {
-            Change::Opened { until, periods } => {
-                let until_ms = until.as_millis();
-                error!(plugin, digest, periods, until_ms, "plugin rests after many faults");
-                if periods == 1 { "open" } else { "reopened" }
-            }
-            Change::Closed => {
-                info!(plugin, digest, "plugin is well again");
-                "closed"
-            }
-            Change::Quarantined => {
-                error!(plugin, digest, "plugin quarantined: it is not called until it is released");
-                "quarantined"
-            }
-        };
-        let label = BreakerLabel { plugin: plugin.clone(), to };
-        self.ground.metrics.plugins.breaker_changes.get_or_create(&label).inc();
-        if matches!(change, Change::Opened { .. } | Change::Quarantined) {
-            self.go_back(version, role, now);
-        }
-        self.show();
-        self.ground.bell.ring();
-    }
-
-    /// Automatic rollback: from a canary, or from a young version to a predecessor that was well.
-    fn go_back(&self, version: &Version, role: Role, now: Timestamp) {
-        let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
-        let is_canary = role == Role::Canary;
-        let before = if is_canary { Some(&serving.stable) } else { serving.before.as_ref() };
-        let before = before.filter(|before| before.digest() != version.digest()).cloned();
-        let is_well = before.as_ref().is_some_and(|before| before.is_well());
-        let Some(before) =
-            before.filter(|_| is_rolled_back(is_canary, version.since(), is_well, now))
-        else {
-            return;
-        };
-        if is_canary {
-            serving.canary = None;
-        } else if serving.stable.digest() == version.digest() {
-            serving.stable = before.clone();
-            serving.before = None;
-        } else {
-            return;
-        }
-        version.set_rolled_back();
-        let (plugin, from, to) = (&self.name, version.digest().short(), before.digest().short());
-        error!(plugin, from, to, is_canary, "plugin rolled back: the version before serves again");
-        self.count_reload("rolled_back");
-    }
-
-    /// Counts what became of a new version.
-    pub fn count_reload(&self, result: &'static str) {
-        let label = ResultLabel { plugin: self.name.clone(), result };
-        self.ground.metrics.plugins.reloads.get_or_create(&label).inc();
-    }
-
     fn count(&self, role: Role, outcome: &'static str) {
         let label = CallLabel { plugin: self.name.clone(), outcome, role: role.as_str() };
         self.ground.metrics.plugins.calls.get_or_create(&label).inc();
-    }
-
-    /// The breaker of what serves, for the metrics.
-    fn show(&self) {
-        let state = match self.serving().stable.state() {
-            State::Closed { .. } => 0,
-            State::Open { .. } => 1,
-            State::Quarantined => 2,
-        };
-        let label = NameLabel { plugin: self.name.clone() };
-        self.ground.metrics.plugins.breaker.get_or_create(&label).set(state);
     }
 
     fn lock_events(&self) -> std::sync::MutexGuard<'_, Events> {

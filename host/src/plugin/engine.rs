@@ -13,14 +13,16 @@
 //! Non-guarantee: a tick does not interrupt a host function, nor one long copy within the guest's
 //! memory.
 
-mod settings;
+pub(super) mod settings;
 mod ticker;
 
 use super::budget::Budget;
+use super::compile::{Compiler, Setup};
+use super::warm::{self, WARM_MAX};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ticker::{Running, Ticker};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// How often running wasm is interrupted to be charged.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -45,6 +47,7 @@ struct Shared {
     wish: Wish,
     lean: Machine,
     full: OnceLock<Machine>,
+    compiler: Compiler,
 }
 
 /// What the two kinds have in common.
@@ -53,6 +56,8 @@ struct Wish {
     pooled: bool,
     metered: bool,
     places: Arc<Semaphore>,
+    warm_places: Arc<Semaphore>,
+    warm: Arc<warm::Pools>,
     budget: Arc<Budget>,
 }
 
@@ -62,10 +67,7 @@ struct Wish {
 pub(super) struct Machine {
     inner: wasmtime::Engine,
     kind: Kind,
-    pooled: bool,
-    metered: bool,
-    places: Arc<Semaphore>,
-    budget: Arc<Budget>,
+    wish: Wish,
     ticker: Ticker,
 }
 
@@ -110,7 +112,15 @@ impl Engine {
     /// # Errors
     /// When the machine is not one the engine has code for, or gives no thread.
     pub fn new() -> Result<Self, Error> {
-        Self::start(true, false)
+        Self::start(true, false, Setup::default())
+    }
+
+    /// As a gateway runs it: what it compiles, it compiles and keeps as `setup` says.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn serving(setup: Setup) -> Result<Self, Error> {
+        Self::start(true, false, setup)
     }
 
     /// The same without a pool.
@@ -118,7 +128,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn on_demand() -> Result<Self, Error> {
-        Self::start(false, false)
+        Self::start(false, false, Setup::default())
     }
 
     /// One that counts fuel besides: the same work costs the same number on every machine. A call
@@ -127,17 +137,17 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn metered() -> Result<Self, Error> {
-        Self::start(false, true)
+        Self::start(false, true, Setup::default())
     }
 
     /// Whether instances come from a pool.
     pub fn pooled(&self) -> bool {
-        self.0.lean.pooled
+        self.0.lean.wish.pooled
     }
 
     /// Memory that all instances have together, and may have.
     pub fn budget(&self) -> &Budget {
-        &self.0.lean.budget
+        &self.0.wish.budget
     }
 
     /// The engine of this kind. Makes the full one when it is asked for first.
@@ -145,7 +155,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub(super) fn machine(&self, kind: Kind) -> Result<&Machine, Error> {
-        let Shared { wish, lean, full } = &*self.0;
+        let Shared { wish, lean, full, .. } = &*self.0;
         match (kind, full.get()) {
             (Kind::Lean, _) => Ok(lean),
             (Kind::Full, Some(machine)) => Ok(machine),
@@ -156,12 +166,23 @@ impl Engine {
         }
     }
 
-    fn start(pooled: bool, metered: bool) -> Result<Self, Error> {
-        let places = Arc::new(Semaphore::new(INSTANCES_MAX as usize));
-        let budget = Arc::new(Budget::of_this_machine());
-        let wish = Wish { pooled, metered, places, budget };
+    /// How it comes to code.
+    pub(super) fn compiler(&self) -> &Compiler {
+        &self.0.compiler
+    }
+
+    fn start(pooled: bool, metered: bool, setup: Setup) -> Result<Self, Error> {
+        let wish = Wish {
+            pooled,
+            metered,
+            places: Arc::new(Semaphore::new(INSTANCES_MAX as usize)),
+            warm_places: Arc::new(Semaphore::new(WARM_MAX as usize)),
+            warm: Arc::default(),
+            budget: Arc::new(Budget::of_this_machine()),
+        };
         let lean = Machine::start(Kind::Lean, &wish)?;
-        Ok(Self(Arc::new(Shared { wish, lean, full: OnceLock::new() })))
+        let compiler = Compiler::new(setup);
+        Ok(Self(Arc::new(Shared { wish, lean, full: OnceLock::new(), compiler })))
     }
 }
 
@@ -186,12 +207,22 @@ impl Machine {
 
     /// Whether its code counts fuel.
     pub fn metered(&self) -> bool {
-        self.metered
+        self.wish.metered
     }
 
     /// Memory that all instances have together.
     pub fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+        &self.wish.budget
+    }
+
+    /// Those who keep instances.
+    pub fn warm(&self) -> &warm::Pools {
+        &self.wish.warm
+    }
+
+    /// The right to keep one instance; `None` when there are enough.
+    pub fn warm_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.wish.warm_places.clone().try_acquire_owned().ok()
     }
 
     /// Waits until another instance may exist, and keeps the engine ticking for it. `None` never
@@ -200,25 +231,27 @@ impl Machine {
     /// # Cancel safety
     /// Safe.
     pub async fn place(&self) -> Option<Place<'_>> {
-        let permit = self.places.acquire().await.ok()?;
+        let permit = self.wish.places.acquire().await.ok()?;
         Some(Place { _running: self.ticker.run(), _permit: permit })
     }
 
     fn start(kind: Kind, wish: &Wish) -> Result<Self, Error> {
-        let Wish { pooled, metered, places, budget } = wish.clone();
-        let made = |pooled| wasmtime::Engine::new(&settings::config(kind, metered, pooled));
-        let (inner, pooled) = match made(pooled) {
-            Ok(inner) => (inner, pooled),
-            Err(error) if pooled => {
+        let mut wish = wish.clone();
+        let made = |pooled| wasmtime::Engine::new(&settings::config(kind, wish.metered, pooled));
+        let inner = match made(wish.pooled) {
+            Ok(inner) => inner,
+            Err(error) if wish.pooled => {
                 tracing::warn!(
                     error = format!("{error:#}"),
                     "no address space for a pool of plugin instances; they are made on demand"
                 );
-                (made(false).map_err(Error::Unsupported)?, false)
+                let inner = made(false).map_err(Error::Unsupported)?;
+                wish.pooled = false;
+                inner
             }
             Err(error) => return Err(Error::Unsupported(error)),
         };
-        let ticker = Ticker::start(&inner).map_err(Error::Ticker)?;
-        Ok(Self { inner, kind, pooled, metered, places, budget, ticker })
+        let ticker = Ticker::start(&inner, &wish.warm).map_err(Error::Ticker)?;
+        Ok(Self { inner, kind, wish, ticker })
     }
 }

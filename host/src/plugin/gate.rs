@@ -13,6 +13,7 @@
 mod header;
 pub(super) mod http;
 pub(super) mod livekit;
+mod observe;
 mod path;
 mod stand_in;
 pub(super) mod state;
@@ -21,9 +22,11 @@ mod wasi;
 #[cfg(test)]
 mod tests;
 
+use super::learn::Learner;
 use super::limits::{self, Limits, Row};
 use super::outside::{Outside, Space};
 use super::permission::Permissions;
+use super::tape::Tape;
 use super::{Input, Interface};
 use stand_in::StandIns;
 use std::collections::BTreeMap;
@@ -49,6 +52,8 @@ pub struct Door {
     secrets: BTreeMap<String, Secret>,
     outside: Option<Outside>,
     limits: Limits,
+    /// Who notes what it uses, while it is learned what it needs.
+    learner: Option<Arc<Learner>>,
     /// The name of its connections.
     pool: String,
 }
@@ -93,8 +98,8 @@ impl Door {
         outside: Option<Outside>,
     ) -> Self {
         let permissions = asked.both(granted);
-        let (plugin, pool) = (String::new(), String::new());
-        Self { plugin, permissions, secrets, outside, limits: Limits::default(), pool }
+        let (plugin, pool, limits) = (String::new(), String::new(), Limits::default());
+        Self { plugin, permissions, secrets, outside, limits, learner: None, pool }
     }
 
     /// The door of this plugin, within these limits.
@@ -103,6 +108,29 @@ impl Door {
         let number = DOORS.fetch_add(1, Ordering::Relaxed);
         let (plugin, pool) = (plugin.to_owned(), format!("{plugin} {number}"));
         Self { plugin, pool, limits: limits.clone(), ..self }
+    }
+
+    /// What holds.
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
+    /// The same, with somebody who notes every use that passes.
+    #[must_use]
+    pub fn learning(self, learner: Option<Arc<Learner>>) -> Self {
+        Self { learner, ..self }
+    }
+
+    /// The same, with everything that passes it on `tape`; `None` when nothing can.
+    pub fn recorded(&self, tape: &Tape) -> Option<Self> {
+        let outside = self.outside.as_ref().map(|outside| tape.record(outside, &self.secrets))?;
+        Some(self.leading_to(outside))
+    }
+
+    /// The same, leading elsewhere.
+    #[must_use]
+    pub fn leading_to(&self, outside: Outside) -> Self {
+        Self { outside: Some(outside), ..self.clone() }
     }
 
     fn leads_somewhere(&self) -> bool {

@@ -4,7 +4,9 @@
 //! copes goes on. What is taken of the [`Budget`] of all instances comes back with the instance.
 
 use super::budget::Budget;
-use super::limits::{Limits, MEMORY_BYTES, TABLE_ELEMENTS};
+use super::limits::{
+    CORE_INSTANCES_MAX, Limits, MEMORIES_MAX, MEMORY_BYTES, TABLE_ELEMENTS, TABLES_MAX,
+};
 use std::sync::Arc;
 
 /// What one instance has.
@@ -86,6 +88,18 @@ impl wasmtime::ResourceLimiter for Growth {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         Ok(desired <= self.table_elements_max && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES_MAX as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX as usize
+    }
+
+    fn instances(&self) -> usize {
+        CORE_INSTANCES_MAX as usize
     }
 }
 

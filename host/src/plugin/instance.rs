@@ -11,6 +11,7 @@ use super::limits::{CROSSING_BYTES, HANDLES, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::metrics::Metrics;
+use super::permission::{Clock, Random};
 use super::wasi::Wasi;
 use bytes::Bytes;
 use serde_json::Value;
@@ -52,6 +53,8 @@ pub struct State {
     pub meter: Meter,
     /// Why it was interrupted, if it was.
     pub stopped: Option<Stop>,
+    /// Which clock and dice WASI has.
+    pub granted: (Clock, Random),
     /// Made when it first uses WASI.
     pub wasi: Option<Box<Wasi>>,
 }

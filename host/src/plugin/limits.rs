@@ -22,7 +22,8 @@ pub struct Row {
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// Size of a component's file, looked at before it is parsed.
+/// Size of a component's file, looked at before it is parsed. What Python's tool chain makes has
+/// some 18 MiB and needs 24.
 pub const COMPONENT_BYTES: Row = row(0, "component_bytes", 8 * MIB, 32 * MIB);
 /// Linear memory, summed over all memories of one instance.
 pub const MEMORY_BYTES: Row = row(1, "memory_bytes", 64 * MIB, 256 * MIB);
@@ -36,7 +37,7 @@ pub const HANDLES: Row = row(4, "handles", 1024, 8192);
 pub const CPU_PURE_MS: Row = row(5, "cpu_pure_ms", 50, 1000);
 /// CPU of a call of `enrich` or `action`.
 pub const CPU_IO_MS: Row = row(6, "cpu_io_ms", 250, 5000);
-/// CPU to instantiate, and to check the configuration at load.
+/// CPU to instantiate, and to check the configuration at load. Python needs up to a second.
 pub const CPU_INIT_MS: Row = row(7, "cpu_init_ms", 250, 5000);
 /// Wall clock of a call of `filter`, `transform` or `route`, with the wait for a free place.
 pub const WALL_PURE_MS: Row = row(8, "wall_pure_ms", 250, 5000);
@@ -84,6 +85,10 @@ pub const LIVEKIT_QUESTIONS: Row = row(28, "livekit_questions", 8, 64);
 pub const LIVEKIT_NAME_BYTES: Row = row(29, "livekit_name_bytes", KIB, 8 * KIB);
 /// Answer to a question.
 pub const LIVEKIT_ANSWER_BYTES: Row = row(30, "livekit_answer_bytes", MIB, 8 * MIB);
+/// Wall clock of compiling a component, where a child does it: see [`super::compile`].
+pub const COMPILE_MS: Row = row(31, "compile_ms", 30_000, 120_000);
+/// All lines of a plugin in one minute.
+pub const LOG_MINUTE_BYTES: Row = row(32, "log_bytes_per_minute", MIB, 10 * MIB);
 
 /// Text of a guest's failure, cut on a character boundary. Fixed.
 pub const ERROR_BYTES_MAX: usize = 2048;
@@ -105,7 +110,7 @@ const fn row(index: usize, name: &'static str, default: u64, cap: u64) -> Row {
 }
 
 /// The rows an operator may set, in the order of [`Limits::rows`].
-const ROWS: [Row; 31] = [
+const ROWS: [Row; 33] = [
     COMPONENT_BYTES,
     MEMORY_BYTES,
     TABLE_ELEMENTS,
@@ -137,12 +142,16 @@ const ROWS: [Row; 31] = [
     LIVEKIT_QUESTIONS,
     LIVEKIT_NAME_BYTES,
     LIVEKIT_ANSWER_BYTES,
+    COMPILE_MS,
+    LOG_MINUTE_BYTES,
 ];
 
 /// The limits of one plugin: a value for every [`Row`], each within its cap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     values: [u64; ROWS.len()],
+    /// Which of them somebody set.
+    set: [bool; ROWS.len()],
 }
 
 /// Why a limit was refused.
@@ -171,7 +180,7 @@ pub enum Error {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { values: ROWS.map(|row| row.default) }
+        Self { values: ROWS.map(|row| row.default), set: ROWS.map(|_| false) }
     }
 }
 
@@ -189,7 +198,20 @@ impl Limits {
             return Err(Error::Range { name, value, cap });
         }
         self.values[index] = value;
+        self.set[index] = true;
         Ok(())
+    }
+
+    /// Takes what a plugin's manifest asks for: less than the default, and only where nobody set
+    /// the row. Anything else is ignored.
+    pub fn lower(&mut self, name: &str, value: u64) {
+        let Some(index) = ROWS.iter().position(|row| row.name == name) else {
+            return;
+        };
+        let default = ROWS[index].default;
+        if !self.set[index] && value > 0 && (value <= default || default == 0) {
+            self.values[index] = value.min(ROWS[index].cap);
+        }
     }
 
     /// As [`Limits::set`], for code that builds one.

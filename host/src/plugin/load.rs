@@ -6,15 +6,16 @@
 
 use super::call::{self, Queue};
 use super::convert::{self, Exports, IMPORTS, OUTSIDE, PACKAGE, VERSION};
-use super::engine::{self, Engine, Kind, Machine};
+use super::engine::{self, Engine, Machine};
 use super::gate::Door;
-use super::instance::{Config, State};
+use super::instance::State;
 use super::limits::{self, Limits};
-use super::manifest::{self, Manifest};
+use super::log::Minute;
 use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
-use super::{Fault, Input, wasi};
+use super::terms::Terms;
+use super::{Fault, Input, compile, manifest, warm, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -82,6 +83,26 @@ pub enum Error {
         /// The names it imports.
         missing: Vec<String>,
     },
+    /// Compiling it took too long.
+    #[error("compiling it took more than {limit_ms} ms (compile_ms)")]
+    CompileTime {
+        /// The limit.
+        limit_ms: u64,
+    },
+    /// The compiling child ended without code: it was out of memory or CPU, or is broken.
+    #[error(
+        "compiling it needs more than this host gives (1 GiB of memory): the compiler ended with \
+         {status}; {said}"
+    )]
+    CompilerDied {
+        /// How it ended.
+        status: String,
+        /// What it wrote.
+        said: String,
+    },
+    /// There is no compiler.
+    #[error("the compiler could not be run")]
+    Compiler(#[source] std::io::Error),
     /// There is no engine of the kind it needs.
     #[error("no engine could be started for it")]
     Engine(#[source] engine::Error),
@@ -99,12 +120,15 @@ pub enum Error {
         "its imports or exports are not those of {PACKAGE}@{VERSION}: rebuild it with that version's SDK"
     )]
     OtherContract(#[source] wasmtime::Error),
-    /// What it says of itself cannot be read.
-    #[error("its manifest is not right")]
+    /// What it says of itself is not right.
+    #[error("its manifest cannot be used")]
     Manifest(#[source] manifest::Error),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
+    /// The schema in the manifest refuses it.
+    #[error("the config is not what the plugin's schema asks for:\n  {}", .0.join("\n  "))]
+    ConfigRefused(Vec<String>),
     /// The plugin refused it.
     #[error("the plugin refuses its config: {0}")]
     Config(String),
@@ -132,13 +156,10 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error, grant, secrets, outside } = options;
+    let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
     preamble(&wasm, &limits)?;
-    let config = Arc::new(parse_config(config)?);
-    let (compiler, bytes) = (engine.clone(), wasm.clone());
-    let compiled = tokio::task::spawn_blocking(move || compile(&compiler, &bytes)).await;
-    let (machine, component) =
-        compiled.map_err(|error| Error::Invalid(wasmtime::Error::new(error)))??;
+    let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
+    let (machine, component) = engine.component(wasm, &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
     let on_error = match on_error {
         Some(on_error) => on_error,
@@ -147,17 +168,20 @@ pub(super) async fn load(
         }
         None => OnError::Fail,
     };
-    // One without a manifest says nothing of what it wants: then the operator's word alone holds.
-    let manifest = Manifest::read(&wasm).map_err(Error::Manifest)?;
-    let asked = manifest.map_or_else(|| grant.clone(), |manifest| manifest.permissions);
-    let door = Door::new(&asked, &grant, secrets, outside).of(name, &limits);
+    let asked = permissions.unwrap_or_else(|| grant.clone());
+    // While it is learned what a plugin uses, it may do all that it asks for.
+    let granted = if learn.is_some() { &asked } else { &grant };
+    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits).learning(learn);
     let plugin = Plugin {
-        name: name.to_owned(),
+        name: name.into(),
+        warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
         machine,
         pre,
         exports,
-        config,
+        manifest: manifest.map(Arc::new),
+        config: Arc::new(config),
         queue: Queue::new(&limits),
+        minute: Arc::new(Minute::new(&limits)),
         limits,
         metrics: Arc::new(Metrics::default()),
         on_error,
@@ -181,27 +205,6 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
         Some(rest) if rest.starts_with(CORE) => Err(Error::CoreModule),
         Some(_) => Ok(()),
     }
-}
-
-fn parse_config(bytes: Bytes) -> Result<Config, Error> {
-    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
-    let value = serde_json::from_slice(&bytes).map_err(Error::ConfigSyntax)?;
-    Ok(Config { bytes, value })
-}
-
-/// Compiles for the lean engine, and when that refuses, for the full one. A refusal costs little:
-/// both check all of a component before they make code of it.
-fn compile(engine: &Engine, wasm: &[u8]) -> Result<(Machine, Component), Error> {
-    let mut refused = None;
-    for kind in Kind::ALL {
-        let machine = engine.machine(kind).map_err(Error::Engine)?;
-        match Component::new(machine.wasmtime(), wasm) {
-            Ok(component) => return Ok((machine.clone(), component)),
-            Err(error) => refused = Some(error),
-        }
-    }
-    // The full engine knows more, so what it says is what is wrong.
-    Err(refused.map_or(Error::NotWasm, Error::Invalid))
 }
 
 fn link(machine: &Machine, component: &Component) -> Result<(InstancePre<State>, Exports), Error> {
@@ -264,7 +267,7 @@ pub struct Inspection {
 /// When it is not a valid component.
 pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
     preamble(wasm, &Limits::default())?;
-    let (machine, component) = compile(engine, wasm)?;
+    let (machine, component) = compile::here(engine, wasm)?;
     let (imports, exports) = names(&machine, &component);
     let memory_bytes = component.resources_required().map(|needs| {
         let pages = needs.max_initial_memory_size.unwrap_or_default();

@@ -212,6 +212,11 @@ impl Manifest {
         section::put(wasm, &bytes)
     }
 
+    /// Whether a plugin may have this name: the same rule as in the gateway's configuration.
+    pub fn is_name(name: &str) -> bool {
+        parse::is_name(name)
+    }
+
     /// The configuration's schema, when it has one.
     ///
     /// # Errors

@@ -8,10 +8,14 @@ use super::convert::Exports;
 use super::engine::{Engine, Kind, Machine};
 use super::gate::{Door, Secret};
 use super::instance::{Config, State};
+use super::learn::Learner;
 use super::limits::Limits;
+use super::log::Minute;
+use super::manifest::Manifest;
 use super::metrics::Metrics;
 use super::outside::Outside;
 use super::permission::Permissions;
+use super::warm::{self, Instances};
 use super::{Interface, load};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -46,18 +50,25 @@ pub struct Options {
     pub secrets: BTreeMap<String, Secret>,
     /// What there is to reach.
     pub outside: Option<Outside>,
+    /// Whether instances are used again.
+    pub instances: Instances,
+    /// Who notes what it uses: then grant it all that it asks for.
+    pub learn: Option<Arc<Learner>>,
 }
 
 /// A component, ready to be called.
 pub struct Plugin {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) machine: Machine,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
+    pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) config: Arc<Config>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) queue: Queue,
+    pub(super) minute: Arc<Minute>,
+    pub(super) warm: Option<Arc<warm::Pool>>,
     pub(super) on_error: OnError,
     pub(super) door: Arc<Door>,
 }
@@ -67,7 +78,7 @@ pub struct Plugin {
 impl Plugin {
     /// Compiles and links `wasm`, and lets it check its configuration.
     ///
-    /// The compilation runs on tokio's threads for blocking work and cannot be interrupted.
+    /// Where and how long it may compile is the engine's: see [`super::compile`].
     ///
     /// # Errors
     /// In words for the one who wrote the plugin or its configuration: see [`load::Error`].
@@ -93,6 +104,11 @@ impl Plugin {
         self.exports.interfaces()
     }
 
+    /// What it says of itself.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_deref()
+    }
+
     /// Whether it checks its configuration.
     pub fn has_lifecycle(&self) -> bool {
         self.exports.has_lifecycle()
@@ -106,6 +122,11 @@ impl Plugin {
     /// What it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Instances that are kept for the next call.
+    pub fn kept(&self) -> usize {
+        self.warm.as_ref().map_or(0, |warm| warm.len())
     }
 
     /// What its code was compiled for.

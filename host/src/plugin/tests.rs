@@ -5,16 +5,23 @@
 //! took.
 
 mod attacks;
+mod contracts;
 pub(crate) mod doubles;
+mod exhaustion;
+pub(crate) mod hand;
+mod host;
 mod kinds;
 mod loading;
 mod queue;
 mod reach;
 mod shipped;
+mod warm;
 mod wasi;
 
 use super::engine::Engine;
 use super::limits::{self, Limits};
+use super::manifest::Manifest;
+use super::permission::Permissions;
 use super::registry::{OnError, Options, Plugin};
 use super::{Draft, Fault, Input, Output};
 use bytes::Bytes;
@@ -36,6 +43,14 @@ pub(crate) fn component(name: &str) -> Bytes {
         Ok(bytes) => Bytes::from(bytes),
         Err(error) => panic!("{}: {error}: run `make guests` first", path.display()),
     }
+}
+
+/// The component with a manifest that asks for all of `wish`.
+pub(crate) fn asking(name: &str, wish: &Permissions) -> Bytes {
+    let text = format!("schema = 1\nname = {name:?}\nversion = \"0.1.0\"\n");
+    let manifest = Manifest::parse(&text, Path::new(".")).unwrap();
+    let manifest = Manifest { permissions: wish.clone(), ..manifest };
+    Bytes::from(manifest.embed(&component(name)).unwrap())
 }
 
 pub(crate) fn generous() -> Limits {

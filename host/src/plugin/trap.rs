@@ -36,15 +36,24 @@ pub fn is_crossing(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().starts_with("too much data is being copied"))
 }
 
-/// Names of the guest's own functions, as the engine's rendering demangles them.
+/// Names of the guest's own functions at a trap, innermost first.
+pub fn frames_of(error: &wasmtime::Error) -> Vec<String> {
+    error.downcast_ref::<WasmBacktrace>().map(names).unwrap_or_default()
+}
+
 fn frames(trace: &WasmBacktrace) -> String {
+    names(trace).join(" < ")
+}
+
+/// As the engine's rendering demangles them.
+fn names(trace: &WasmBacktrace) -> Vec<String> {
     let text = trace.to_string();
     let names = text.lines().filter_map(|line| line.split_once('!').map(|(_, name)| short(name)));
-    let own: Vec<_> = names
+    names
         .filter(|name| !FRAMES_HIDDEN.iter().any(|hidden| name.starts_with(hidden)))
         .take(FRAMES_SHOWN)
-        .collect();
-    own.join(" < ")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Without the compiler's hash.

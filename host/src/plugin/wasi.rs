@@ -16,14 +16,15 @@ mod http;
 mod sources;
 mod stdio;
 
-use super::gate::Gate;
+use super::Input;
 use super::instance::State;
-use super::permission::{Clock, Permissions};
+use super::permission::{Clock, Random};
 use sources::{Dice, Now, Steps};
 use std::sync::Arc;
 use stdio::{Output, Stream};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtx;
 
 /// Most random bytes of one call.
 const RANDOM_BYTES_MAX: u64 = 64 * 1024;
@@ -46,7 +47,7 @@ const PACKAGES: [&str; 7] = [
 pub struct Wasi {
     ctx: WasiCtx,
     table: ResourceTable,
-    http: http::Http,
+    http: WasiHttpCtx,
     output: Arc<Output>,
     dice: Dice,
     now: Now,
@@ -92,10 +93,10 @@ pub fn link(linker: &mut Linker<State>, imports: &[String]) -> wasmtime::Result<
 
 impl Wasi {
     /// For one instance of `plugin`, about one event.
-    fn new(plugin: &str, event: &str, created_at_ms: u64, granted: &Permissions) -> Self {
+    fn new(plugin: &str, input: &Input, (clock, random): (Clock, Random)) -> Box<Self> {
         let output = Arc::new(Output::default());
-        let dice = Dice::new(plugin, event, granted.random);
-        let now = Now::new(created_at_ms);
+        let dice = Dice::new(plugin, &input.id, random);
+        let now = Now::new(input.created_at_ms);
         let mut builder = WasiCtx::builder();
         builder
             .stdout(Stream::out(&output))
@@ -104,7 +105,7 @@ impl Wasi {
             .insecure_random(dice.clone())
             .insecure_random_seed(dice.seed())
             .max_random_size(RANDOM_BYTES_MAX);
-        match granted.clock {
+        match clock {
             Clock::Event => {
                 builder.wall_clock(now.clone()).monotonic_clock(Steps::default());
             }
@@ -114,7 +115,8 @@ impl Wasi {
         }
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
-        Self { ctx: builder.build(), table, http: http::Http::default(), output, dice, now }
+        let ctx = builder.build();
+        Box::new(Self { ctx, table, http: http::context(), output, dice, now })
     }
 
     /// The same instance, about another event.
@@ -140,21 +142,14 @@ impl State {
             wasi.output.drain(&mut self.log, end);
         }
     }
-
-    fn wasi(&mut self) -> (&mut Wasi, &mut Gate) {
-        self.flush(false);
-        let Self { wasi, log, input, gate, .. } = self;
-        let wasi = wasi.get_or_insert_with(|| {
-            let granted = gate.permissions();
-            Box::new(Wasi::new(log.plugin(), &input.id, input.created_at_ms, granted))
-        });
-        (wasi, gate)
-    }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (Wasi { ctx, table, .. }, _) = self.wasi();
+        self.flush(false);
+        let Wasi { ctx, table, .. } = self
+            .wasi
+            .get_or_insert_with(|| Wasi::new(self.log.plugin(), &self.input, self.granted));
         WasiCtxView { ctx, table }
     }
 }

@@ -4,8 +4,8 @@
 //! The event's own bytes become `data` as they are; they are not parsed and written again. What is
 //! not JSON (an earlier plugin may leave a text) becomes `data` as text, or `data_base64`.
 //!
-//! Non-guarantee: the binary mode, where the attributes are headers, is not possible for a plugin: a
-//! draft has no headers. For the same reason the content type is the endpoint's to set.
+//! Non-guarantee: the binary mode, where the attributes are headers, is not possible for a plugin:
+//! a draft has no headers. For the same reason the content type is the endpoint's to set.
 
 mod attributes;
 mod base64;

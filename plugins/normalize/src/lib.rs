@@ -1,13 +1,14 @@
 //! Gives every event of a type one shape, whatever LiveKit left out.
 //!
 //! LiveKit writes protobuf's JSON: a value that is zero is absent, a 64-bit integer is a text, an
-//! instant is in seconds here and in nanoseconds there. [`shape`] walks the body along the tables of
-//! the wire crate and puts absent values back, makes numbers of texts, brings instants and durations
-//! to one unit, and sorts known members into the order of the protocol. [`unit`] knows the units.
+//! instant is in seconds here and in nanoseconds there. [`shape`] walks the body along the tables
+//! of the wire crate and puts absent values back, makes numbers of texts, brings instants and
+//! durations to one unit, and sorts known members into the order of the protocol. [`unit`] knows
+//! the units.
 //!
-//! Guarantee: unknown members stay, behind the known ones; a value that does not fit its field stays
-//! as it is; normalizing again changes nothing. A part that LiveKit sends in short (the room of a
-//! track event has only sid and name) is not filled up: there, absent does not mean zero.
+//! Guarantee: unknown members stay, behind the known ones; a value that does not fit its field
+//! stays as it is; normalizing again changes nothing. A part that LiveKit sends in short (the room
+//! of a track event has only sid and name) is not filled up: there, absent does not mean zero.
 //!
 //! Non-guarantee: the same bytes. Spacing, the spelling of numbers and digits beyond 64 bits of
 //! unknown numbers may change.

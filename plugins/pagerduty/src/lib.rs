@@ -1,5 +1,5 @@
-//! Turns what goes wrong in LiveKit into alerts of PagerDuty's Events API v2, and resolves them when
-//! it goes right again.
+//! Turns what goes wrong in LiveKit into alerts of PagerDuty's Events API v2, and resolves them
+//! when it goes right again.
 //!
 //! [`alert`] says which events are news of which alert: a failed egress triggers, the next one of
 //! the same room that completes resolves. An alert is known by its `dedup_key`, which follows from

@@ -34,12 +34,12 @@ pub fn attempt(what: &str) -> Value {
         "names" => {
             let network = sockets::instance_network::instance_network();
             let found = sockets::ip_name_lookup::resolve_addresses(&network, "example.com");
-            json!(found.map(|_| "resolved").map_err(|code| format!("{code:?}")))
+            json!(found.map(|_| "resolved").map_err(|code| code.name()))
         }
         "sockets" => {
             let family = sockets::network::IpAddressFamily::Ipv4;
             let made = sockets::tcp_create_socket::create_tcp_socket(family);
-            json!(made.map(|_| "made").map_err(|code| format!("{code:?}")))
+            json!(made.map(|_| "made").map_err(|code| code.name()))
         }
         "fields" => {
             drop(http::types::Fields::new());

@@ -2,8 +2,8 @@
 //!
 //! [`places`] says where the tenant is written: in the room's name, in metadata, in a participant's
 //! attribute, in an attribute an earlier plugin added. The first place that has one decides; the
-//! table says which endpoints are this tenant's. The host leaves out endpoints that the subscription
-//! does not allow.
+//! table says which endpoints are this tenant's. The host leaves out endpoints that the
+//! subscription does not allow.
 //!
 //! Guarantee: an event without a known tenant goes to the default endpoints or nowhere, never to
 //! another tenant's.
@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 
 /// Most places to look at.
 const PLACES_MAX: usize = 16;
-/// Most tenants in the table.
-const TENANTS_MAX: usize = 10_000;
+/// Most tenants in the table. It is read for each event, so its length costs CPU.
+const TENANTS_MAX: usize = 1_000;
 /// Most endpoints of one tenant.
 const ENDPOINTS_MAX: usize = 32;
 

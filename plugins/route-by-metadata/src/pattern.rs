@@ -51,8 +51,8 @@ fn fit(pieces: &[Piece], rest: &str) -> Option<Option<(usize, usize)>> {
         }
         Piece::Star | Piece::Hole => {
             let is_hole = *first == Piece::Hole;
-            // The last wildcard takes what is left; to try every length here too would make the work
-            // grow with the cube of the name.
+            // The last wildcard takes what is left; to try every length here too would make the
+            // work grow with the cube of the name.
             let last = match others {
                 [] => Some(""),
                 [Piece::Text(text)] => Some(text.as_str()),
@@ -83,8 +83,8 @@ impl TryFrom<String> for Pattern {
         let stars = text.matches('*').count();
         if holes != 1 || stars > STARS_MAX || text.len() > BYTES_MAX {
             return Err(format!(
-                "{text:?}: write {HOLE} once, * at most {STARS_MAX} times, {BYTES_MAX} bytes in all, \
-                 such as \"{HOLE}-*\""
+                "{text:?}: write {HOLE} once, * at most {STARS_MAX} times, {BYTES_MAX} bytes in \
+                 all, such as \"{HOLE}-*\""
             ));
         }
         let mut pieces = Vec::new();

@@ -1,13 +1,13 @@
 //! Makes any payload of an event, by a template the operator writes.
 //!
 //! [`parse`] turns the text into a [`tree`], with the line and column of what is wrong in it;
-//! [`render`] fills it from an event; [`filter`] has the functions behind `|`. In a template of JSON
-//! a value knows where it stands: within a JSON string its text is escaped, elsewhere it is written
-//! as JSON ([`place`]). So no name a user chose can break out of the payload.
+//! [`render`] fills it from an event; [`filter`] has the functions behind `|`. In a template of
+//! JSON a value knows where it stands: within a JSON string its text is escaped, elsewhere it is
+//! written as JSON ([`place`]). So no name a user chose can break out of the payload.
 //!
-//! Guarantee: what leaves is JSON where JSON was asked for, within the limits on output and work, or
-//! it is a failure with words. A template that is wrong is refused when the plugin is loaded. What
-//! renders to nothing but white space drops the event.
+//! Guarantee: what leaves is JSON where JSON was asked for, within the limits on output and work,
+//! or it is a failure with words. A template that is wrong is refused when the plugin is loaded.
+//! What renders to nothing but white space drops the event.
 //!
 //! Non-guarantee: a payload that is JSON for some events may not be for others (a comma too many);
 //! that shows when it happens.

@@ -211,3 +211,13 @@ fn the_example_makes_json_of_every_type_of_event() {
     let made = format!("{:#}\n", Value::Object(made));
     assert_eq!(made, include_str!("../fixtures/golden.json"));
 }
+
+#[test]
+fn the_readme_shows_a_template_that_works() {
+    let text = include_str!("../README.md").split("'''").nth(1).unwrap();
+    for kind in native::KINDS {
+        let body = draft(&json!({ "template": text }), &native::sample(kind).unwrap());
+        let body: Value = serde_json::from_slice(&body.unwrap().unwrap().body).unwrap();
+        assert_eq!((&body["what"], &body["room"]), (&json!(kind), &json!("demo-room")));
+    }
+}

@@ -8,7 +8,9 @@ use std::path::Path;
 
 pub fn all(out: &mut String, plugins: &Plugins) -> std::fmt::Result {
     writeln!(out, "\n[plugins]\nfolder = {}", path(&plugins.folder))?;
-    writeln!(out, "watch = {}", plugins.watch)
+    writeln!(out, "watch = {}", plugins.watch)?;
+    writeln!(out, "state_keys_max = {}", plugins.state.keys_max)?;
+    writeln!(out, "state_bytes_max = {}", plugins.state.bytes_max)
 }
 
 pub fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {

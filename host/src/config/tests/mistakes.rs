@@ -19,6 +19,8 @@ const SOURCE: &str = "name = \"prod\"\n";
 const KEYS: &str = "keys = [{ api_key = \"APIabc\", secret = \"hush\" }]";
 const URL: &str = "url = \"https://billing.example.com/livekit\"";
 const SIGNED: &str = "secret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"";
+const SERVER_SCHEME: &str =
+    "source[0].server: expected a URL that begins with https:// (https, http, wss or ws)";
 pub const SUBSCRIPTION: &str = "endpoint = \"billing\"\n";
 
 #[test]
@@ -109,6 +111,24 @@ fn sources_and_keys() {
             "other: is not known; known here: ingest, admin, store, deliver, source, plugins, plugin, secrets, endpoint, subscription",
         ],
     );
+}
+
+#[test]
+fn servers_of_sources() {
+    let alone = "source[0].server: must be the address alone, such as https://lk.example.com";
+    let table = [
+        ("https://lk.example.com/rtc", alone),
+        ("https://lk.example.com/?a=b", alone),
+        ("lk.example.com", SERVER_SCHEME),
+        ("ftp://lk.example.com", SERVER_SCHEME),
+    ];
+    for (url, problem) in table {
+        check(KEYS, &format!("{KEYS}\nserver = \"{url}\""), &[problem]);
+    }
+    for url in ["http://127.0.0.1:7880", "ws://livekit", "wss://a.b/", "https://[::1]:7880"] {
+        let server = format!("{KEYS}\nserver = \"{url}\"");
+        parse(&BASE.replacen(KEYS, &server, 1), Path::new("/nowhere")).unwrap();
+    }
 }
 
 #[test]

@@ -87,6 +87,11 @@ fn the_folder_of_plugins() {
     let plugins = |line: &str| format!("\n[plugins]\n{line}\n[[source]]");
     for (line, problem) in [
         ("folder = \"\"", "plugins.folder: is empty, for example \"livekit-webhook-plugins\""),
+        ("state_keys_max = 0", "plugins.state_keys_max = 0: must be 1 to 100000"),
+        (
+            "state_bytes_max = 999999999",
+            "plugins.state_bytes_max = 999999999: must be 1 to 268435456",
+        ),
         ("watch = 2", "plugins.watch: expected true or false, found a whole number"),
         ("wach = true", "plugins.wach: is not known, did you mean `watch`?"),
     ] {

@@ -40,6 +40,12 @@ impl Events {
         (true, is_suspect)
     }
 
+    /// Faults the event made in plannings before this one.
+    pub fn faults(&self, input: &Input) -> u32 {
+        let Some(faults) = self.faulty.get(&input.id) else { return 0 };
+        faults.count - u32::from(faults.attempt >= input.attempt)
+    }
+
     /// Counts a fault, once for each planning of the event, and gives their number.
     pub fn fault(&mut self, input: &Input) -> u32 {
         if let Some(faults) = self.faulty.get_mut(&input.id) {

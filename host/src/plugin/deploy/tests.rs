@@ -6,7 +6,7 @@ use crate::plugin::permission::Permissions;
 use crate::plugin::registry::Plugin;
 use crate::plugin::tests::{component, generous};
 use bytes::Bytes;
-use livekit_webhook_core::plugin::{CALLS_MIN, OPEN_MS, SUSPECT_MS, YOUNG_MS};
+use livekit_webhook_core::plugin::{CALLS_MIN, OPEN_MS, SUSPECT_MS, State, YOUNG_MS};
 
 mod breaker;
 
@@ -47,9 +47,10 @@ impl Scene {
             metrics: metrics.clone(),
             tasks: Tasks::new(),
             bell: Bell::new(),
+            folder: "/dev/null/none".into(),
         };
         let version = version(component("evil"), on_error, start()).await;
-        let slot = Slot::new("evil", version, ground);
+        let slot = Slot::new("evil", version, Options::default(), ground);
         Self { slot, clock, metrics, number: std::sync::atomic::AtomicU32::new(0) }
     }
 

@@ -3,6 +3,7 @@
 
 use super::{INSTANCES_MAX, Kind};
 use crate::plugin::limits;
+use crate::plugin::warm::WARM_MAX;
 use std::num::NonZeroUsize;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -33,15 +34,17 @@ pub fn config(kind: Kind, metered: bool, pooled: bool) -> Config {
     config
 }
 
-/// Room for [`INSTANCES_MAX`] of the largest instance. This is address space, not memory.
+/// Room for so many of the largest instance, running or kept. This is address space, not memory.
+const SLOTS: u32 = INSTANCES_MAX + WARM_MAX;
+
 fn pool() -> PoolingAllocationConfig {
     let warm_slots = 2 * std::thread::available_parallelism().map_or(1, usize::from);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(INSTANCES_MAX)
-        .total_core_instances(INSTANCES_MAX * limits::CORE_INSTANCES_MAX)
-        .total_memories(INSTANCES_MAX * limits::MEMORIES_MAX)
-        .total_tables(INSTANCES_MAX * limits::TABLES_MAX)
-        .total_stacks(INSTANCES_MAX)
+    pool.total_component_instances(SLOTS)
+        .total_core_instances(SLOTS * limits::CORE_INSTANCES_MAX)
+        .total_memories(SLOTS * limits::MEMORIES_MAX)
+        .total_tables(SLOTS * limits::TABLES_MAX)
+        .total_stacks(SLOTS)
         .max_core_instances_per_component(limits::CORE_INSTANCES_MAX)
         .max_memories_per_component(limits::MEMORIES_MAX)
         .max_tables_per_component(limits::TABLES_MAX)

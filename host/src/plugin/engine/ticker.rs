@@ -1,10 +1,12 @@
 //! The thread that makes running wasm look up.
 //!
 //! It ticks while calls run, and for a short time after the last one, so that calls that follow
-//! each other do not have to wake it. Then it sleeps: an idle host costs nothing. It holds its
-//! engine weakly and ends when the last plugin has let that go.
+//! each other do not have to wake it. Then it sleeps: an idle host costs nothing. About once a
+//! second it throws away warm instances that nobody called. It holds its engine weakly and ends
+//! when the last plugin has let that go.
 
 use super::TICK;
+use crate::plugin::warm::Pools;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,6 +15,8 @@ use std::time::Duration;
 
 /// How often the sleeping thread looks whether its engine is still there.
 const IDLE_LOOK: Duration = Duration::from_secs(1);
+/// Ticks between two looks at warm instances, while it ticks.
+const SWEEP_TICKS: u32 = 1000;
 /// Ticks without a call until it sleeps.
 const IDLE_TICKS: u32 = 50;
 
@@ -40,13 +44,14 @@ impl Ticker {
     ///
     /// # Errors
     /// When the machine gives none.
-    pub fn start(engine: &wasmtime::Engine) -> io::Result<Self> {
+    pub fn start(engine: &wasmtime::Engine, warm: &Arc<Pools>) -> io::Result<Self> {
+        let warm = warm.clone();
         let weak = engine.weak();
         let calls = Arc::new(Calls::default());
         let counted = calls.clone();
         let named = std::thread::Builder::new().name("plugin-ticker".to_owned());
         let thread = named.spawn(move || {
-            let mut idle_ticks = 0;
+            let (mut idle_ticks, mut ticks) = (0, 0);
             while let Some(engine) = weak.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
@@ -54,7 +59,11 @@ impl Ticker {
                     0 => idle_ticks + 1,
                     _ => 0,
                 };
-                if idle_ticks < IDLE_TICKS {
+                ticks = (ticks + 1) % SWEEP_TICKS;
+                if ticks == 0 || idle_ticks > IDLE_TICKS {
+                    warm.sweep();
+                }
+                if idle_ticks <= IDLE_TICKS {
                     std::thread::sleep(TICK);
                     continue;
                 }

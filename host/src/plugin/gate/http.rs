@@ -162,7 +162,9 @@ impl Pass {
             response_bytes_max: limits.size(limits::HTTP_RESPONSE_BYTES),
             header_bytes_max: header_max,
         };
+        let seen = self.seen(&fetch);
         self.put_secrets(&mut fetch, &rules)?;
+        self.note(seen);
         fetch.headers.push((header::HOP.to_owned(), "1".to_owned()));
         Ok(fetch)
     }
@@ -331,7 +333,7 @@ fn is_host(rule: &HttpRule, host: &Host) -> bool {
 }
 
 /// The credentials of `Authorization: Basic`, in which a stand-in would not be seen.
-fn basic(name: &str, value: &str) -> Option<Vec<u8>> {
+pub(super) fn basic(name: &str, value: &str) -> Option<Vec<u8>> {
     let (scheme, credentials) = value.split_once(' ')?;
     let is_basic = name == "authorization" && scheme.eq_ignore_ascii_case("basic");
     STANDARD.decode(credentials.trim()).ok().filter(|_| is_basic)

@@ -1,6 +1,7 @@
 //! A guest's questions to the LiveKit server of the event's source, as far as they are granted.
 
 use super::Pass;
+use crate::plugin::learn::Use;
 use crate::plugin::limits;
 use crate::plugin::outside::{LiveKitError, Question};
 use bytes::Bytes;
@@ -36,6 +37,7 @@ impl Pass {
         if names(&question).any(|name| name.len() > max) {
             return Err(Error::Other(format!("a name has at most {max} bytes")));
         }
+        self.learn(Use::LiveKit(function));
         let Some(outside) = &self.door.outside else {
             return Err(Error::Denied("there is nothing outside".to_owned()));
         };

@@ -1,6 +1,7 @@
 //! A guest's state, as far as it is granted. The space is the plugin's own, of the event's source.
 
 use super::Pass;
+use crate::plugin::learn::Use;
 use crate::plugin::limits;
 use crate::plugin::outside::{KeyValue, Space, StateError};
 use crate::plugin::permission::StateAccess;
@@ -89,6 +90,7 @@ impl Pass {
             return Err(Error::Denied(format!("state needs {wanted}, {granted} is granted")));
         }
         self.count(&self.state_operations, limits::STATE_OPERATIONS).map_err(Error::TooMany)?;
+        self.learn(Use::State(wanted));
         match &self.door.outside {
             Some(outside) => Ok((outside.state.as_ref(), self.space())),
             None => Err(Error::Denied("there is nothing outside".to_owned())),

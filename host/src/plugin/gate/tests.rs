@@ -1,5 +1,6 @@
 //! The gate alone, with an outside that remembers what came through.
 
+mod learning;
 mod requests;
 mod secrets;
 mod wasi;

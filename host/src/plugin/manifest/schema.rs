@@ -233,6 +233,12 @@ fn unfold<'a>(
                     way.push(name);
                     unfold(document, target, way, left)?;
                     way.pop();
+                } else if NAMED.contains(&key.as_str())
+                    && let Value::Object(named) = value
+                {
+                    for schema in named.values() {
+                        unfold(document, schema, way, left)?;
+                    }
                 } else if !DATA.contains(&key.as_str()) {
                     unfold(document, value, way, left)?;
                 }

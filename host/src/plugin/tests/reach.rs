@@ -31,6 +31,7 @@ fn io_options(config: &serde_json::Value, grant: serde_json::Value, outside: Out
         grant: serde_json::from_value(grant).unwrap(),
         secrets: [("token".to_owned(), secret)].into(),
         outside: Some(outside),
+        learn: None,
     }
 }
 
@@ -40,7 +41,8 @@ async fn reach(script: Script, config: serde_json::Value, grant: serde_json::Val
     outside.state = state.clone();
     outside.livekit = livekit.clone();
     let options = io_options(&config, grant, outside);
-    let plugin = Plugin::load(&ENGINE, "evil-io", component("evil-io"), options).await.unwrap();
+    let wasm = asking("evil-io", &options.grant);
+    let plugin = Plugin::load(&ENGINE, "evil-io", wasm, options).await.unwrap();
     Reach { plugin, script, state, livekit }
 }
 

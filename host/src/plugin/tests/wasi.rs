@@ -6,8 +6,9 @@ use crate::plugin::permission::{Clock, Permissions, Random};
 use serde_json::{Value, json};
 
 async fn probe(grant: Permissions) -> Arc<Plugin> {
+    let wasm = asking("probe", &grant);
     let options = Options { grant, ..options("", generous()) };
-    Plugin::load(&ENGINE, "probe", component("probe"), options).await.unwrap()
+    Plugin::load(&ENGINE, "probe", wasm, options).await.unwrap()
 }
 
 async fn found(plugin: &Plugin, what: &str, event: &str) -> Value {
@@ -39,8 +40,8 @@ async fn a_guest_has_no_environment_no_arguments_and_no_input() {
 #[tokio::test]
 async fn a_guest_has_no_folder_no_socket_and_no_names() {
     assert_eq!(denied("files").await, json!(0));
-    assert_eq!(denied("names").await, json!({ "Err": "ErrorCode::PermanentResolverFailure" }));
-    assert_eq!(denied("sockets").await, json!({ "Err": "ErrorCode::AccessDenied" }));
+    assert_eq!(denied("names").await, json!({ "Err": "permanent-resolver-failure" }));
+    assert_eq!(denied("sockets").await, json!({ "Err": "access-denied" }));
     assert_eq!(denied("fields").await, json!("made"));
 }
 

@@ -1,5 +1,4 @@
-//! `wasi:http`: linked, so that components whose runtime has it load. What is sent goes through the
-//! gate, which answers its hooks.
+//! `wasi:http`, linked for components whose runtime has it. What they send goes through the gate.
 
 use super::Wasi;
 use crate::plugin::instance::State;
@@ -9,11 +8,6 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 /// Headers of one request or answer, in bytes as the engine counts them.
 const FIELDS_BYTES_MAX: usize = 32 * 1024;
 
-/// What one instance has of it.
-pub struct Http {
-    ctx: WasiHttpCtx,
-}
-
 /// Gives a linker `wasi:http/types` and `wasi:http/outgoing-handler`.
 ///
 /// # Errors
@@ -22,17 +16,19 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
 }
 
-impl Default for Http {
-    fn default() -> Self {
-        let mut ctx = WasiHttpCtx::new();
-        ctx.set_field_size_limit(FIELDS_BYTES_MAX);
-        Self { ctx }
-    }
+/// What one instance has of it.
+pub fn context() -> WasiHttpCtx {
+    let mut context = WasiHttpCtx::new();
+    context.set_field_size_limit(FIELDS_BYTES_MAX);
+    context
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        let (Wasi { table, http, .. }, gate) = self.wasi();
-        WasiHttpCtxView { hooks: gate, table, ctx: &mut http.ctx }
+        self.flush(false);
+        let Wasi { table, http, .. } = self
+            .wasi
+            .get_or_insert_with(|| Wasi::new(self.log.plugin(), &self.input, self.granted));
+        WasiHttpCtxView { hooks: &mut self.gate, table, ctx: http }
     }
 }

@@ -22,7 +22,7 @@ async fn plugin(name: &str, on_error: OnError, stage: &Ground) -> Arc<Slot> {
     let digest = Digest::of(&wasm);
     let plugin = Plugin::load(&ENGINE, name, wasm, options).await.unwrap();
     let version = Version::new(plugin, digest, Permissions::default(), later(0));
-    Arc::new(Slot::new(name, Arc::new(version), stage.clone()))
+    Arc::new(Slot::new(name, Arc::new(version), Options::default(), stage.clone()))
 }
 
 /// Of slots whose time stands still.
@@ -32,6 +32,7 @@ fn ground() -> Ground {
         metrics: Arc::new(Metrics::new()),
         tasks: Tasks::new(),
         bell: Bell::new(),
+        folder: "/dev/null/none".into(),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::plugin::gate::Secret;
 use crate::plugin::limits::{self, Limits};
 use crate::plugin::outside::Outside;
 use crate::plugin::registry::{OnError, Options, Plugin};
-use crate::plugin::tests::component;
+use crate::plugin::tests::asking;
 use crate::plugin::{Input, Output};
 use serde_json::json;
 
@@ -30,9 +30,11 @@ async fn told(peer: &Peer, host: &str, resolver: Arc<Names>, limits: Limits) -> 
         grant: serde_json::from_value(grant).unwrap(),
         secrets: [("token".to_owned(), Secret::new(b"s3cr3t"))].into(),
         outside: Some(Outside::http(fetch_to(port, resolver))),
+        learn: None,
     };
     let engine = Engine::on_demand().unwrap();
-    let plugin = Plugin::load(&engine, "evil-io", component("evil-io"), options).await.unwrap();
+    let wasm = asking("evil-io", &options.grant);
+    let plugin = Plugin::load(&engine, "evil-io", wasm, options).await.unwrap();
     let room = Some("evil:send".to_owned());
     let input = Input { id: "ev_1".to_owned(), room_name: room, ..Input::default() };
     let outputs = plugin.call(input).await.unwrap();

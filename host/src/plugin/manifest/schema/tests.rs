@@ -85,6 +85,11 @@ fn references_in_a_circle_or_without_end_are_refused() {
         "b": { "items": { "$ref": "#/$defs/a" } },
     } });
     refused(&circle, "refers to itself");
+    // A property may have the name of a keyword whose value is no schema.
+    let hidden = json!({ "type": "object", "$ref": "#/$defs/a", "$defs": {
+        "a": { "default": {}, "properties": { "default": { "$ref": "#/$defs/a", "default": {} } } },
+    } });
+    refused(&hidden, "refers to itself");
     let mut defs = Map::new();
     for n in 0..30 {
         let next = json!({ "$ref": format!("#/$defs/d{}", n + 1) });
