@@ -95,6 +95,7 @@ fn patterns_fit_whole_names_and_take_as_little_as_fits() {
     check_part("{tenant}", "ümläut", Some("ümläut"));
     check_part("room-{tenant}", "room-acme", Some("acme"));
     check_part("room-{tenant}", "a-room-acme", None);
+    check_part("room-{tenant}", "room-", None);
     check_part("*/{tenant}/*", "eu/acme/1/2", Some("acme"));
     check_part("*-{tenant}-prod", "a-b-c-prod", Some("b-c"));
     check_part("{tenant}-*", &"x".repeat(2000), None);

@@ -22,11 +22,13 @@ pub fn body(event: &Event, story: &Story, channel: Option<&str>) -> Value {
         Some(icon) => format!(":{}: {}", icon.name, story.text),
         None => story.text.clone(),
     };
-    let mut context = Mrkdwn.name(&event.kind()).replace('＿', "_");
+    // Types and ids are words: underscores within them format nothing.
+    let word = |raw: String| Mrkdwn.name(&raw).replace('＿', "_");
+    let mut context = word(event.kind());
     if let Some(room) = event.room_name() {
         context.push_str(&format!(" · {}", Mrkdwn.name(&room)));
     }
-    context.push_str(&format!(" · {}", Mrkdwn.name(&event.id())));
+    context.push_str(&format!(" · {}", word(event.id())));
     let mut body = json!({
         "text": cut(&text, SUMMARY_CHARS_MAX),
         "blocks": [
