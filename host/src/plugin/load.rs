@@ -207,8 +207,6 @@ fn preamble(wasm: &[u8], limits: &Limits) -> Result<(), Error> {
     }
 }
 
-}
-
 fn link(machine: &Machine, component: &Component) -> Result<(InstancePre<State>, Exports), Error> {
     let (imports, exports) = names(machine, component);
     check_imports(&imports)?;

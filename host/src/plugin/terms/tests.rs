@@ -50,10 +50,10 @@ fn a_limit_is_the_operators_else_the_manifests() {
 #[test]
 fn a_component_without_a_manifest_asks_for_nothing() {
     let terms = settle("", Limits::default()).unwrap();
-    assert_eq!(terms.permissions.state, StateAccess::Write);
+    assert_eq!(terms.permissions.unwrap().state, StateAccess::Write);
     let bare = &component("redact")[..8];
     let terms = Terms::settle(bare, Bytes::new(), Limits::default()).unwrap();
-    assert_eq!((terms.permissions, terms.manifest), (Permissions::default(), None));
+    assert_eq!((terms.permissions, terms.manifest), (None, None));
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn io_options(config: &serde_json::Value, grant: serde_json::Value, outside: Out
         grant: serde_json::from_value(grant).unwrap(),
         secrets: [("token".to_owned(), secret)].into(),
         outside: Some(outside),
-        learn: None,
+        ..Options::default()
     }
 }
 
