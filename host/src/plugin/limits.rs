@@ -101,7 +101,7 @@ pub const MEMORIES_MAX: u32 = 4;
 /// See [`MEMORIES_MAX`].
 pub const TABLES_MAX: u32 = 8;
 /// See [`MEMORIES_MAX`].
-pub const CORE_INSTANCES_MAX: u32 = 32;
+pub const CORE_INSTANCES_MAX: u32 = 48;
 /// The host's own bookkeeping for one instance, in bytes. Fixed.
 pub const INSTANCE_BYTES_MAX: usize = 10 * 1024 * 1024;
 
