@@ -48,6 +48,8 @@ fn pool() -> PoolingAllocationConfig {
         .max_core_instances_per_component(limits::CORE_INSTANCES_MAX)
         .max_memories_per_component(limits::MEMORIES_MAX)
         .max_tables_per_component(limits::TABLES_MAX)
+        .max_memories_per_module(limits::MEMORIES_MAX)
+        .max_tables_per_module(limits::TABLES_MAX)
         .max_component_instance_size(limits::INSTANCE_BYTES_MAX)
         .max_core_instance_size(limits::INSTANCE_BYTES_MAX)
         .max_memory_size(usize::try_from(limits::MEMORY_BYTES.cap).unwrap_or(usize::MAX))

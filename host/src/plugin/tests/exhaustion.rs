@@ -72,7 +72,7 @@ async fn more_memories_than_an_instance_has_are_refused() {
     let within = usize::try_from(limits::MEMORIES_MAX).unwrap();
     by_hand(&Hand { memories: vec![1; within], ..Hand::default() }, generous()).await.unwrap();
     let hand = Hand { memories: vec![1; within + 1], ..Hand::default() };
-    check_not_started(by_hand(&hand, generous()).await, "memories");
+    check_not_started(by_hand(&hand, generous()).await, "memory does not fit");
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn memories_are_summed_over_an_instance() {
 #[tokio::test]
 async fn more_tables_than_an_instance_has_are_refused() {
     let hand = Hand { tables: limits::TABLES_MAX + 1, ..Hand::default() };
-    check_not_started(by_hand(&hand, generous()).await, "tables");
+    check_not_started(by_hand(&hand, generous()).await, "table does not fit");
 }
 
 #[tokio::test]
