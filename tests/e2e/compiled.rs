@@ -1,6 +1,6 @@
 //! Stories of compiling: by the real program as a child, and from what it kept.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use livekit_webhook::plugin::compile::Setup;
 use livekit_webhook::plugin::engine::{Engine, Kind};
@@ -58,7 +58,7 @@ async fn a_child_says_what_is_wrong_with_a_component() -> Result<()> {
         Err(load::Error::Invalid(error)) => {
             ensure!(error.to_string().contains("section"), "{error:#}");
         }
-        other => ensure!(false, "{other:?}"),
+        other => bail!("{other:?}"),
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub const CACHE_BYTES_MAX: u64 = 1 << 30;
 pub const CODE_BYTES_MAX: usize = 320 << 20;
 /// Bytes of an HMAC with SHA-256.
 const MAC_BYTES: usize = 32;
-/// What is signed begins with this; another format has another one.
+/// Keys are made with this; another format has another one.
 const FORMAT: &[u8] = b"livekit-webhook compiled code 1\0";
 
 /// One folder of compiled code.
@@ -93,10 +93,9 @@ impl Cache {
                 return None;
             }
         };
-        let signed = bytes.split_at_checked(MAC_BYTES).is_some_and(|(mac, code)| {
-            let expected = self.sign(name, code);
-            ring::constant_time::verify_slices_are_equal(mac, expected.as_ref()).is_ok()
-        });
+        let signed = bytes
+            .split_at_checked(MAC_BYTES)
+            .is_some_and(|(mac, code)| hmac::verify(&self.key_of(name), code, mac).is_ok());
         if !signed {
             let problem = "torn or changed, or of another installation";
             warn(name, problem, "compiled plugin is not used; it is compiled again");
@@ -110,7 +109,7 @@ impl Cache {
 
     /// Keeps code under this name, and removes what is too much. Only warns when that cannot be.
     pub fn keep(&self, name: &Name, code: &Code) {
-        let mac = self.sign(name, &code.0);
+        let mac = hmac::sign(&self.key_of(name), &code.0);
         if let Err(error) = self.folder.write(&name.0, mac.as_ref(), &code.0) {
             warn(name, &error, "compiled plugin cannot be kept; the next start compiles it again");
         }
@@ -122,12 +121,12 @@ impl Cache {
         self.folder.remove(&name.0);
     }
 
-    fn sign(&self, name: &Name, code: &[u8]) -> hmac::Tag {
+    /// Each name has a key of its own, so that code is good under one name only.
+    fn key_of(&self, name: &Name) -> hmac::Key {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(FORMAT);
         context.update(name.0.as_bytes());
-        context.update(code);
-        context.sign()
+        hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref())
     }
 }
 

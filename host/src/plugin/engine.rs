@@ -194,6 +194,12 @@ impl std::fmt::Debug for Engine {
 
 // === impl Machine ===
 
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
 impl Machine {
     /// The engine itself, to compile and to link.
     pub fn wasmtime(&self) -> &wasmtime::Engine {

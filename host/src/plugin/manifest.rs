@@ -1,7 +1,7 @@
 //! What a component says of itself: `plugin.toml`, embedded as a custom section of its file, so that
 //! one file is all there is to copy, and nothing of it has to run to be read.
 //!
-//! A component without one is a plugin that asks for nothing. One that is embedded is a stranger's
+//! A component without one says nothing of what it wants. One that is embedded is a stranger's
 //! text: it is read as strictly as a `plugin.toml`, and within [`MANIFEST_BYTES_MAX`].
 
 pub mod expect;

@@ -147,7 +147,7 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.flush(false);
-        let Wasi { ctx, table, .. } = self
+        let Wasi { ctx, table, .. } = &mut **self
             .wasi
             .get_or_insert_with(|| Wasi::new(self.log.plugin(), &self.input, self.granted));
         WasiCtxView { ctx, table }

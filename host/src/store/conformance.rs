@@ -331,8 +331,7 @@ pub fn set(key: &str, value: &[u8]) -> plugin_state::Change {
     let space = plugin_state::Space { plugin: "session".to_owned(), source: "prod".to_owned() };
     let (value, only) = (Bytes::copy_from_slice(value), plugin_state::Only::Always);
     let what = plugin_state::What::Set { value, expires_at: None, only };
-    let limits = plugin_state::Limits::default();
-    plugin_state::Change { space, key: key.to_owned(), what, limits }
+    plugin_state::Change { space, key: key.to_owned(), what, limits: Default::default() }
 }
 
 /// Up to `slots` deliveries of `endpoint` that are due at `now`.

@@ -86,7 +86,7 @@ fn text(
     let Some(manifest) = manifest else {
         return writeln!(
             out,
-            "manifest     none: it asks for nothing; `livekit-webhook plugin build` puts one in"
+            "manifest     none: the operator's grant alone holds; `livekit-webhook plugin build` puts one in"
         );
     };
     let Manifest { name, version, api, language, description, license, homepage, .. } = manifest;

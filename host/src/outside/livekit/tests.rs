@@ -9,7 +9,10 @@ use livekit_webhook_core::endpoint::PlainHttp;
 use livekit_webhook_wire::sample::{self, Sample};
 use prost::Message;
 use serde_json::Value;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 
 type Answering = dyn Fn(&FetchRequest) -> Result<FetchResponse, FetchError> + Send + Sync;
 
@@ -63,17 +66,34 @@ fn asked(double: &Double) -> usize {
     double.asked.load(Ordering::Relaxed)
 }
 
+type Asking<'a> = Pin<Box<dyn Future<Output = kept::Answer> + Send + 'a>>;
+
+/// Whether it waits, once it has begun.
+async fn is_pending(asking: &mut Asking<'_>) -> bool {
+    poll_fn(|context| Poll::Ready(asking.as_mut().poll(context).is_pending())).await
+}
+
+/// Lets all go on at once.
+async fn together<'a>(asking: impl Iterator<Item = Asking<'a>>) -> Vec<kept::Answer> {
+    let mut running: Vec<_> = asking.collect();
+    for asking in &mut running {
+        assert!(is_pending(asking).await);
+    }
+    let mut answers = Vec::new();
+    for asking in running {
+        answers.push(asking.await);
+    }
+    answers
+}
+
 const AT_ONCE: Duration = Duration::ZERO;
 const A_WHILE: Duration = Duration::from_millis(200);
 
 #[tokio::test(start_paused = true)]
 async fn fifty_who_ask_the_same_make_one_request() {
     let (double, servers) = servers(A_WHILE, |_| answered(200, rooms(&["r"])));
-    let ask = |_| {
-        let servers = servers.clone();
-        async move { servers.ask("prod", room("r")).await }
-    };
-    let answers = tokio::task::JoinSet::from_iter((0..50).map(ask)).join_all().await;
+    let ask = |_| servers.ask("prod", room("r"));
+    let answers = together((0..50).map(ask)).await;
     assert!(answers.iter().all(|answer| *answer == answers[0]));
     assert_eq!(answers[0].clone().unwrap().unwrap(), r#"{"name":"r"}"#);
     assert_eq!(asked(&double), 1);
@@ -91,16 +111,11 @@ async fn fifty_who_ask_the_same_make_one_request() {
 #[tokio::test(start_paused = true)]
 async fn one_who_gives_up_takes_nobody_with_it() {
     let (double, servers) = servers(A_WHILE, |_| answered(200, rooms(&["r"])));
-    let first = servers.clone();
-    let first = tokio::spawn(async move { first.ask("prod", room("r")).await });
-    while asked(&double) == 0 {
-        tokio::task::yield_now().await;
-    }
-    let second = servers.clone();
-    let second = tokio::spawn(async move { second.ask("prod", room("r")).await });
-    tokio::task::yield_now().await;
-    first.abort();
-    assert!(second.await.unwrap().unwrap().is_some());
+    let mut first = servers.ask("prod", room("r"));
+    let mut second = servers.ask("prod", room("r"));
+    assert!(is_pending(&mut first).await && is_pending(&mut second).await);
+    drop(first);
+    assert!(second.await.unwrap().is_some());
     assert_eq!(asked(&double), 2);
 }
 
@@ -127,12 +142,9 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     assert_eq!(began.elapsed(), TIMEOUT);
     // Waiting for the one before counts.
     let (_, servers) = self::servers(TIMEOUT * 9, |_| answered(200, Vec::new()));
-    let ask = |_| {
-        let servers = servers.clone();
-        async move { servers.ask("prod", room("r")).await }
-    };
+    let ask = |_| servers.ask("prod", room("r"));
     let began = tokio::time::Instant::now();
-    tokio::task::JoinSet::from_iter((0..5).map(ask)).join_all().await;
+    together((0..5).map(ask)).await;
     assert_eq!(began.elapsed(), TIMEOUT);
 }
 
@@ -160,14 +172,13 @@ async fn what_is_kept_has_limits() {
 #[tokio::test(start_paused = true)]
 async fn requests_under_way_to_one_server_have_a_limit() {
     let (double, servers) = servers(A_WHILE, |_| answered(200, Vec::new()));
-    let ask = |number| {
-        let servers = servers.clone();
-        async move { servers.ask("prod", room(&format!("r{number}"))).await }
-    };
-    let running = tokio::task::JoinSet::from_iter((0..REQUESTS_MAX * 2).map(ask));
-    tokio::time::sleep(A_WHILE / 2).await;
+    let ask = |number| servers.ask("prod", room(&format!("r{number}")));
+    let mut running: Vec<_> = (0..REQUESTS_MAX * 2).map(ask).collect();
+    for asking in &mut running {
+        assert!(is_pending(asking).await);
+    }
     assert_eq!(asked(&double), REQUESTS_MAX);
-    assert!(running.join_all().await.iter().all(Result::is_ok));
+    assert!(together(running.into_iter()).await.iter().all(Result::is_ok));
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ fn a_limit_is_the_operators_else_the_manifests() {
 }
 
 #[test]
-fn a_component_without_a_manifest_asks_for_nothing() {
+fn a_component_without_a_manifest_says_nothing_of_what_it_wants() {
     let terms = settle("", Limits::default()).unwrap();
     assert_eq!(terms.permissions.unwrap().state, StateAccess::Write);
     let bare = &component("redact")[..8];

@@ -46,8 +46,8 @@ impl Hand {
         let mut module = self.module();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
             .unwrap();
-        let mut encoder = ComponentEncoder::default().module(&module).unwrap();
-        Bytes::from(encoder.encode().unwrap())
+        let mut encoder = ComponentEncoder::default();
+        Bytes::from(encoder.module(&module).unwrap().encode().unwrap())
     }
 
     fn module(&self) -> Vec<u8> {

@@ -32,7 +32,6 @@ fn io_options(config: &serde_json::Value, grant: serde_json::Value, outside: Out
         secrets: [("token".to_owned(), secret)].into(),
         outside: Some(outside),
         ..Options::default()
-        learn: None,
     }
 }
 

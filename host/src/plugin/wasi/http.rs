@@ -26,7 +26,7 @@ pub fn context() -> WasiHttpCtx {
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         self.flush(false);
-        let Wasi { table, http, .. } = self
+        let Wasi { table, http, .. } = &mut **self
             .wasi
             .get_or_insert_with(|| Wasi::new(self.log.plugin(), &self.input, self.granted));
         WasiHttpCtxView { hooks: &mut self.gate, table, ctx: http }

@@ -30,7 +30,7 @@ async fn told(peer: &Peer, host: &str, resolver: Arc<Names>, limits: Limits) -> 
         grant: serde_json::from_value(grant).unwrap(),
         secrets: [("token".to_owned(), Secret::new(b"s3cr3t"))].into(),
         outside: Some(Outside::http(fetch_to(port, resolver))),
-        learn: None,
+        ..Options::default()
     };
     let engine = Engine::on_demand().unwrap();
     let wasm = asking("evil-io", &options.grant);
