@@ -67,7 +67,6 @@ pub struct Secret(Arc<[u8]>);
 pub struct Gate {
     /// Which interface runs: only `enrich` and `action` may pass.
     pub interface: Option<Interface>,
-    door: Arc<Door>,
     /// There is none where the door leads nowhere.
     pass: Option<Arc<Pass>>,
 }
@@ -157,12 +156,7 @@ impl Gate {
                 stand_ins: OnceLock::new(),
             })
         });
-        Self { interface: None, door: door.clone(), pass }
-    }
-
-    /// What the plugin is granted.
-    pub(super) fn permissions(&self) -> &Permissions {
-        &self.door.permissions
+        Self { interface: None, pass }
     }
 
     /// The way out, or why there is none.
