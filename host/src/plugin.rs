@@ -1,7 +1,8 @@
 //! The plugin host: users' WebAssembly components in a strict sandbox.
 //!
-//! One engine, one pre-linked component each, one fresh store per call. A declared failure, a trap
-//! and a timeout are three things with three policies. `convert.rs` alone knows both WIT and our
+//! Each component is linked once, on the engine it needs, and has a fresh store for every call,
+//! unless its operator keeps its instances [`warm`]. What a guest says of its failure is told apart
+//! from its faults, which are traps and limits used up. `convert.rs` alone knows both WIT and our
 //! own types.
 //!
 //! A plugin is loaded ([`load`] makes a [`registry::Plugin`] on an [`engine`]) and then called once
@@ -9,7 +10,8 @@
 //! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
 //!
 //! What an `enrich` or `action` plugin reaches beyond its event goes through the [`gate`] to the
-//! ports of [`outside`].
+//! ports of [`outside`]. Which version of a plugin is called, and what follows its faults, is decided
+//! in [`deploy`].
 //!
 //! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
 //! environment, because none is linked or because [`wasi`] denies it; it has no memory, CPU or time

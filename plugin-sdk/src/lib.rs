@@ -3,7 +3,8 @@
 //! # Guarantees
 //!
 //! Guarantee: a panic's text reaches the gateway's log and the event's fault before the trap.
-//! Non-guarantee: nothing in memory outlives the call; every event gets a fresh instance.
+//! Non-guarantee: nothing in memory outlives the call; every event gets a fresh instance, unless the
+//! operator keeps instances warm.
 
 #[cfg(any(test, target_arch = "wasm32"))]
 mod arena;

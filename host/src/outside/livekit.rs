@@ -1,9 +1,8 @@
-//! [`LiveKit`] by five calls of its server API, as protobuf over Twirp, through the port [`Fetch`].
+//! [`LiveKit`] by four calls of its server API, as protobuf over Twirp, through the port [`Fetch`].
 //!
-//! Not through `livekit-api`: its HTTP client follows redirects with the token, reads proxies from
-//! the environment, reads answers of any length into memory and retries in other regions, and none of
-//! that can be told otherwise. Its requests are five small messages, which [`call`] makes from the
-//! same definitions (`livekit-protocol`).
+//! Not through `livekit-api`: its HTTP client cannot be told to ignore the environment's proxies,
+//! to follow no redirect and to bound what it reads. The requests are four small messages, which
+//! [`call`] makes from the same definitions (`livekit-protocol`).
 //!
 //! An answer is kept for [`FRESH`], a failure for [`FAILED_FRESH`]: many events of one room come at
 //! once and ask the same. Whoever asks what is being asked waits for that answer; when the one who

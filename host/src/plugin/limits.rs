@@ -246,7 +246,7 @@ impl Limits {
         }
     }
 
-    /// Every row with its value, for `check` and the admin API.
+    /// Every row with its value, for `check --dump` and capsules.
     pub fn rows(&self) -> impl Iterator<Item = (Row, u64)> + '_ {
         ROWS.into_iter().zip(self.values)
     }

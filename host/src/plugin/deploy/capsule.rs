@@ -1,7 +1,8 @@
 //! A trap capsule: everything needed to see an event's fault again, in one file.
 //!
 //! It is written when an event is given up. It holds the event's body and the plugin's
-//! configuration, so it is readable for its owner only; values of secrets are not in it.
+//! configuration, so it is readable for its owner only. Values of `[[plugin.secret]]` are not in
+//! it; what the configuration has in the clear is, also where the manifest calls it secret.
 //! [`Capsule::replay`] runs a component on it in the same engine, answering what it asks from
 //! outside from the tape.
 //!
