@@ -1,8 +1,9 @@
 //! `livekit-webhook plugin …`: everything an author does with a plugin, from an empty folder to a
 //! component that holds its own tests.
 //!
-//! `check`, `test` and `run` use the engine, the linker and the limits of `serve`, so what passes
-//! here loads there. `inspect` runs nothing.
+//! `check`, `test` and `run` use the engine and the linker of `serve`. `check` has its limits too, so
+//! what passes there loads with the defaults; `test` and `run` give as much time, and room for as
+//! large a file, as an operator can. `inspect` runs nothing.
 
 mod build;
 mod check;

@@ -2,9 +2,10 @@
 //! played from the fixture.
 //!
 //! Guarantee: the same component and fixture give the same answer and burn the same fuel, because
-//! nothing real is reached. Time limits are the caps, so that a slow machine fails no fixture; all
-//! others are those of production. What a fixture asks permission for is granted, so that it shows
-//! what the plugin does when the operator agrees; each secret has the text `test-secret-NAME`.
+//! nothing real is reached. Time limits and that of the file are the caps, so that a slow machine
+//! fails no fixture; all others are those of production. What a fixture asks permission for is
+//! granted, so that it shows what the plugin does when the operator agrees; each secret has the text
+//! `test-secret-NAME`.
 
 mod played;
 
