@@ -123,7 +123,7 @@ async fn what_is_shipped_for_other_languages_is_what_new_makes() -> Result<()> {
 async fn plugins_of_every_language_serve_real_events() -> Result<()> {
     let receiver = Receiver::start().await?;
     let large = "limits = { component_bytes = 33554432, cpu_pure_ms = 1000, cpu_init_ms = 5000, \
-                 wall_pure_ms = 5000 }";
+                 wall_pure_ms = 5000, compile_ms = 120000 }";
     let names = ["hello-c", "hello-python"];
     let mut setup = with_source().endpoint("all", &receiver.url("/"), "");
     for name in names {

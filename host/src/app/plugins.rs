@@ -180,7 +180,6 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
     let secret = |(name, bytes): (&String, &config::SecretBytes)| {
         (name.clone(), Secret::new(bytes.reveal()))
     };
-    let learn = around.starts.filter(|_| configured.learn);
     let learned = || around.folder.join(&configured.name).join("grant.toml");
     let options = Options {
         config: configured.config.clone().into(),
@@ -193,7 +192,7 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
             config::Instances::Fresh => Instances::Fresh,
             config::Instances::Warm => Instances::warm(),
         },
-        learn: learn.map(|_| Arc::new(Learner::new(learned()))),
+        learn: configured.learn.then(|| Arc::new(Learner::new(learned()))),
     };
     Spec {
         name: configured.name.clone(),

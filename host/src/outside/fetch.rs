@@ -232,8 +232,8 @@ async fn incoming(
 /// The headers that describe what is given on.
 fn shown(headers: &HeaderMap, decoded: bool) -> Vec<(String, String)> {
     let is_shown = |name: &HeaderName| {
-        let describes_encoded = name == CONTENT_ENCODING || name == CONTENT_LENGTH;
-        !HOP_BY_HOP.contains(&name.as_str()) && !(decoded && describes_encoded)
+        let describes_encoded = decoded && (name == CONTENT_ENCODING || name == CONTENT_LENGTH);
+        !describes_encoded && !HOP_BY_HOP.contains(&name.as_str())
     };
     let text = |(name, value): (&HeaderName, &HeaderValue)| {
         let value = std::str::from_utf8(value.as_bytes()).ok()?;

@@ -89,12 +89,6 @@ pub enum Error {
     Ticker(#[source] std::io::Error),
 }
 
-impl std::fmt::Debug for Machine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Machine").field("kind", &self.kind).finish_non_exhaustive()
-    }
-}
-
 // === impl Kind ===
 
 impl Kind {

@@ -4,6 +4,8 @@
 //! It believes a token only when LiveKit's own library does, and only for what the token grants, as
 //! the real server. It counts what it is asked, and can be slow, broken or far too talkative.
 
+#![expect(clippy::disallowed_methods, reason = "a fixture's tasks end with its runtime")]
+
 use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};

@@ -48,6 +48,8 @@ impl Slot {
             || loaded.on_error != options.on_error
             || loaded.grant != options.grant
             || loaded.secrets != options.secrets
+            || loaded.instances != options.instances
+            || loaded.learn.is_some() != options.learn.is_some()
     }
 
     /// Ends quarantine and rest of what serves.

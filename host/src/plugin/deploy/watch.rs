@@ -255,8 +255,8 @@ impl Watched {
         let (serving, record) = (self.slot.serving(), self.folder.record());
         let now = ground.clock.now();
         let is_young = now.millis_since(serving.stable.since()) < YOUNG_MS;
-        let others = record.versions.iter().rev().filter_map(|kept| Digest::parse(&kept.digest));
-        let before = others.filter(|digest| *digest != serving.stable.digest()).next();
+        let mut kept = record.versions.iter().rev().filter_map(|kept| Digest::parse(&kept.digest));
+        let before = kept.find(|digest| *digest != serving.stable.digest());
         let Some(digest) = before.filter(|_| is_young && serving.before.is_none()) else { return };
         if self.folder.barred().contains_key(&digest) {
             return;
@@ -276,9 +276,9 @@ impl Watched {
             let serving = self.slot.serving().stable;
             if why == Why::RolledBack && serving.digest() != digest {
                 let wasm = self.folder.version(serving.digest()).unwrap_or_default();
-                let kept = self.folder.record().versions.into_iter();
-                let kept = kept.filter(|kept| kept.digest == serving.digest().to_string()).next();
-                if let Some(kept) = kept {
+                let mut kept = self.folder.record().versions.into_iter();
+                let serves = serving.digest().to_string();
+                if let Some(kept) = kept.find(|kept| kept.digest == serves) {
                     self.written(self.folder.keep(serving.digest(), &wasm, kept));
                 }
             }

@@ -40,7 +40,7 @@ async fn change(store: &dyn Store, now: Timestamp, change: Change) -> Changed {
 async fn version_of(store: &dyn Store, setting: Change) -> u64 {
     match change(store, START, setting).await {
         Changed::Set(version) => version,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
@@ -171,7 +171,7 @@ pub async fn add_counts_what_many_add(store: &dyn Store) {
         .into_iter()
         .map(|changed| match changed.unwrap() {
             Changed::Sum(sum) => sum,
-            other => panic!("{other:?}"),
+            other => unreachable!("{other:?}"),
         })
         .collect();
     sums.sort_unstable();
