@@ -75,6 +75,11 @@ async fn an_author_writes_rust() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_author_writes_javascript() -> Result<()> {
+    author("javascript", "action").await
+}
+
+#[tokio::test]
 async fn an_author_writes_python() -> Result<()> {
     author("python", "enrich").await
 }
@@ -85,11 +90,11 @@ async fn an_author_writes_c() -> Result<()> {
 }
 
 #[tokio::test]
-async fn every_kind_builds_and_holds_in_c() -> Result<()> {
+async fn every_kind_builds_and_holds_in_javascript_and_c() -> Result<()> {
     let home = tempfile::tempdir()?;
     let tools = root().join("target/languages/tools");
     let tools = tools.to_str().context("the checkout's path is text")?;
-    for language in ["c"] {
+    for language in ["javascript", "c"] {
         for kind in ["filter", "transform", "route", "enrich", "action"] {
             let name = format!("{language}-{kind}");
             done(home.path(), &["new", &name, "--language", language, "--kind", kind]).await?;
@@ -104,7 +109,9 @@ async fn every_kind_builds_and_holds_in_c() -> Result<()> {
 #[tokio::test]
 async fn what_is_shipped_for_other_languages_is_what_new_makes() -> Result<()> {
     let home = tempfile::tempdir()?;
-    for (name, language) in [("hello-python", "python"), ("hello-c", "c")] {
+    for (name, language) in
+        [("hello-js", "javascript"), ("hello-python", "python"), ("hello-c", "c")]
+    {
         let said = done(home.path(), &["new", name, "--language", language]).await?;
         for line in said.lines() {
             let Some(path) = line.strip_prefix("wrote ") else {
@@ -124,7 +131,7 @@ async fn plugins_of_every_language_serve_real_events() -> Result<()> {
     let receiver = Receiver::start().await?;
     let large = "limits = { component_bytes = 33554432, cpu_pure_ms = 1000, cpu_init_ms = 5000, \
                  wall_pure_ms = 5000, compile_ms = 120000 }";
-    let names = ["hello-c", "hello-python"];
+    let names = ["hello-c", "hello-js", "hello-python"];
     let mut setup = with_source().endpoint("all", &receiver.url("/"), "");
     for name in names {
         let more = format!("config = {{ note = \"from {name}\" }}\n{large}");

@@ -16,15 +16,22 @@ export function info(message, fields = {}) {
   line(2, message, texts);
 }
 
-/** The body of the event, parsed. */
+/** The body of the event, parsed. One that is no JSON is rejected. */
 export function body(event) {
-  return JSON.parse(decode(event.json()));
+  const bytes = event.json();
+  try {
+    return JSON.parse(decode(bytes));
+  } catch (error) {
+    throw reject(error);
+  }
 }
 
 /** An event in the place of the one that came. */
 export function draft(body, { kind, attributes = {} } = {}) {
   return { kind, body: encode(JSON.stringify(body)), attributes: Object.entries(attributes) };
 }
+
+// Anything else that is thrown is a trap, which tells nobody what was wrong.
 
 /** To throw: this event will never work. */
 export const reject = (reason) => ({ tag: "reject", val: String(reason) });
@@ -36,28 +43,20 @@ export const retry = (afterMs) => ({ tag: "retry", val: afterMs });
 /** The text of UTF-8 bytes. */
 export function decode(bytes) {
   let text = "";
-  for (let at = 0; at < bytes.length; ) {
-    const first = bytes[at++];
-    const more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
-    let point = more === 0 ? first : first & (0x3f >> more);
-    for (let n = 0; n < more; n++) point = (point << 6) | (bytes[at++] & 0x3f);
-    text += String.fromCodePoint(point);
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
   }
-  return text;
+  return ASCII.test(text) ? text : decodeURIComponent(escape(text));
 }
 
 /** The UTF-8 bytes of a text. */
 export function encode(text) {
-  const bytes = [];
-  for (const character of text) {
-    const point = character.codePointAt(0);
-    if (point < 0x80) {
-      bytes.push(point);
-      continue;
-    }
-    const more = point < 0x800 ? 1 : point < 0x10000 ? 2 : 3;
-    bytes.push(((0xff << (7 - more)) & 0xff) | (point >> (6 * more)));
-    for (let n = more - 1; n >= 0; n--) bytes.push(0x80 | ((point >> (6 * n)) & 0x3f));
-  }
-  return new Uint8Array(bytes);
+  const units = ASCII.test(text) ? text : unescape(encodeURIComponent(text.toWellFormed()));
+  const bytes = new Uint8Array(units.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = units.charCodeAt(at);
+  return bytes;
 }
+
+// So many arguments fit on the stack.
+const CHUNK = 1024;
+const ASCII = /^[\0-\x7f]*$/;

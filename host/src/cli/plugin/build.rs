@@ -3,6 +3,7 @@
 //! Each language has its own file; what they share is a [`Workshop`]. Tools are of a pinned version
 //! and live in the plugin's own `.tools`, so that a build touches nothing else of the machine.
 
+mod borrow;
 mod c;
 mod contract;
 mod javascript;

@@ -78,13 +78,6 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             "note: Cargo.toml names the published SDK; to use a checkout, give --sdk CHECKOUT/plugin-sdk"
         )?;
     }
-    if *language == Language::JavaScript {
-        writeln!(
-            out,
-            "note: the pinned tool chain gives the borrowed event back too late, so that every call \
-             traps; this builds and does not run yet"
-        )?;
-    }
     writeln!(out, "next: cd {} && livekit-webhook plugin build", words(&folder))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,10 @@
 //! JavaScript on QuickJS. The interpreter is in the component; WASI is stubbed out, and so is the
 //! component model's async, which makes calls slower and which no export of the contract needs.
 
-use super::contract;
 use super::workshop::Workshop;
-use crate::plugin::manifest::Manifest;
+use super::{borrow, contract};
+use crate::plugin::Interface;
+use crate::plugin::manifest::{Export, Manifest};
 
 /// Where the plugin is.
 pub const SOURCE: &str = "src/plugin.js";
@@ -32,5 +33,8 @@ pub async fn build(shop: &mut Workshop<'_>, manifest: &Manifest) -> Result<Vec<u
     make.args(["--js", SOURCE, "--world", contract::WORLD, "--stub-wasi", "--sync"]);
     make.arg("--wit").arg(&contract).arg("--output").arg(&output);
     shop.run(&mut make, missing).await?;
-    shop.made(&output)
+    let is_exported = |kind: &Interface| manifest.exports.contains(&Export::Called(*kind));
+    let interfaces: Vec<_> =
+        Interface::ALL.into_iter().filter(is_exported).map(Interface::as_str).collect();
+    borrow::give_back(&shop.made(&output)?, &interfaces)
 }
