@@ -1,5 +1,5 @@
 # Names of commands. `make demo` and `make test` do all the set-up themselves.
-.PHONY: demo run test soak lint bench guests envoy receivers oci fuzz clean
+.PHONY: demo run test soak lint bench guests languages envoy receivers oci fuzz clean
 
 # Every native build selects the whole workspace: a smaller selection would unify features otherwise and compile
 # wasmtime a second time.
@@ -16,6 +16,7 @@ run: set-up ## The same system, left up until Ctrl-C
 
 test: set-up receivers ## Every test
 	@$(BUILD) --all-targets
+	@tests/setup/languages
 	@$(CARGO) test --workspace --locked
 
 soak: set-up ## Kills, seeds and events by the hundred, until a promise breaks
@@ -40,6 +41,9 @@ envoy: ## The path of a usable Envoy
 
 receivers: ## The published receivers that judge our deliveries
 	@tests/setup/receivers >/dev/null
+
+languages: ## The plugins that are not Rust
+	@tests/setup/languages
 
 oci: guests ## The filter as an OCI image layout, without a container engine
 	@tests/setup/oci

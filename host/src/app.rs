@@ -6,9 +6,9 @@
 
 use crate::admin::{self, Health};
 use crate::clock::Clock;
-use crate::config::{self, Config};
-use crate::deliver::connector::proxy::Proxy;
-use crate::deliver::connector::resolver::SystemResolver;
+use crate::config::Config;
+use crate::connector::proxy::Proxy;
+use crate::connector::resolver::SystemResolver;
 use crate::deliver::hyper_transport::HyperTransport;
 use crate::deliver::token::TokenTransport;
 use crate::deliver::transport::Transport;
@@ -16,9 +16,10 @@ use crate::deliver::{Deliverer, InFlight, Place};
 use crate::entropy::Entropy;
 use crate::ingest::{self, Ingest, Known};
 use crate::metrics::{Metrics, ReloadLabel};
-use crate::plugin::engine::Engine;
-use crate::plugin::load;
-use crate::plugin::registry::{self, Plugin};
+use crate::outside::fetch;
+use crate::outside::livekit::LiveKitServers;
+use crate::plugin::deploy::watch::Wishes;
+use crate::plugin::deploy::{Ground, Slot};
 use crate::route::{Router, Routing, Subscriber};
 use crate::store::Store;
 use crate::tasks::{Bell, Kind, Stopper, Tasks, stop};
@@ -34,8 +35,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+mod outside;
+pub mod plugins;
 pub mod stores;
 mod upkeep;
+
+use self::plugins::Surroundings;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -51,8 +56,13 @@ pub struct App {
     stop_admin: Stopper,
     store: Arc<dyn Store>,
     ingest: Arc<Ingest>,
+    /// Asked by plugins.
+    livekit: Arc<LiveKitServers>,
     /// What a reload does not change, as it was at the start.
     fixed: String,
+    around: Surroundings,
+    wishes: Wishes,
+    plugins_bell: Bell,
     grace: Duration,
     /// Where ingest listens.
     pub ingest_address: SocketAddr,
@@ -85,29 +95,12 @@ pub enum Error {
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] stores::Error),
-    /// A plugin does not load.
-    #[error("plugin {name}: cannot load {file}")]
-    Plugin {
-        /// Configured.
-        name: String,
-        /// Configured.
-        file: String,
-        /// What to do about it.
-        source: load::Error,
-    },
-    /// A plugin's file cannot be read.
-    #[error("plugin {name}: cannot read {file}")]
-    PluginFile {
-        /// Configured.
-        name: String,
-        /// Configured.
-        file: String,
-        /// The system's error.
-        source: std::io::Error,
-    },
-    /// The plugin engine does not start.
-    #[error("cannot start the plugin engine")]
-    Engine(#[source] crate::plugin::engine::Error),
+    /// A plugin cannot be had.
+    #[error(transparent)]
+    Plugin(#[from] plugins::Error),
+    /// Plugins cannot reach anything.
+    #[error(transparent)]
+    Outside(#[from] fetch::Error),
     /// The system gives no randomness.
     #[error("the system has no randomness to give")]
     Entropy(#[source] getrandom::Error),
@@ -128,11 +121,20 @@ impl App {
         };
         let ingest_address = local(&listener, config.ingest.listen);
         let admin_address = admin_listener.as_ref().zip(config.admin).map(|(l, a)| local(l, a));
-        let plugins = load_plugins(&config).await?;
         let transport = Arc::new(transport(&config));
         let shared = Shared::open(&config, clock).await?;
+        let reach = shared.reach(&config)?;
+        let around = Surroundings {
+            outside: Some(reach.outside),
+            folder: config.deploy.folder.clone(),
+            starts: Some(shared.clock.now()),
+        };
+        let plugins = plugins::load(&config, &around).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
         let tasks = Tasks::new();
+        let (ground, wishes) = (shared.ground(&config, &tasks), Wishes::default());
+        let (plugins, watcher) = plugins.serve(&config, &ground, wishes.clone());
+        let plugins_bell = ground.bell;
         let (stop_ingest, ingest_stop) = stop();
         let (stop_workers, workers_stop) = stop();
         let (stop_admin, admin_stop) = stop();
@@ -147,6 +149,9 @@ impl App {
         let router = shared.router(routing(&config, &plugins), route_bell.clone(), deliver_bell);
         let ingest = Arc::new(shared.ingest(&config, route_bell));
         tasks.spawn(Kind::Worker, "deliver", deliverer.run(tasks.clone(), workers_stop.clone()));
+        if let Some(watcher) = watcher {
+            tasks.spawn(Kind::Worker, "plugins", watcher.run(workers_stop.clone()));
+        }
         tasks.spawn(Kind::Worker, "route", Arc::new(router).run(tasks.clone(), workers_stop));
         if let Some(listener) = admin_listener {
             let serve = admin::serve(listener, health.clone(), tasks.clone(), admin_stop);
@@ -163,19 +168,28 @@ impl App {
             stop_admin,
             store: shared.store,
             ingest,
+            livekit: reach.livekit,
             fixed: fixed(&config),
+            around,
+            wishes,
+            plugins_bell,
             grace: config.deliver.grace,
             ingest_address,
             admin_address,
         })
     }
 
-    /// Takes the sources and their keys of `config`, for every request that begins from now on. All
-    /// else keeps the value it had at the start, which is told.
+    /// Takes the sources and their keys of `config`, for every request that begins from now on, and
+    /// what it says of plugins that were there at the start. All else keeps the value it had then,
+    /// which is told.
     pub fn reload(&self, config: &Config) {
         self.ingest.senders.replace(known(config));
+        self.livekit.replace(outside::servers(config));
         let keys: usize = config.sources.iter().map(|source| source.keys.len()).sum();
         info!(sources = config.sources.len(), keys, "sources reloaded");
+        let spec = |configured| plugins::spec(configured, &self.around);
+        self.wishes.wish(config.plugins.iter().map(spec).collect());
+        self.plugins_bell.ring();
         self.count_reload("done");
         if fixed(config) != self.fixed {
             warn!("other settings differ from those in use, they are read at the next start");
@@ -233,40 +247,7 @@ fn local(listener: &TcpListener, configured: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(configured)
 }
 
-/// Loads every configured plugin; the host does not start with one that does not load.
-pub async fn load_plugins(config: &Config) -> Result<HashMap<String, Arc<Plugin>>, Error> {
-    if config.plugins.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let engine = Engine::new().map_err(Error::Engine)?;
-    let mut plugins = HashMap::with_capacity(config.plugins.len());
-    for configured in &config.plugins {
-        let name = configured.name.clone();
-        let file = configured.file.display().to_string();
-        let wasm = match tokio::fs::read(&configured.file).await {
-            Ok(wasm) => wasm,
-            Err(source) => return Err(Error::PluginFile { name, file, source }),
-        };
-        let options = plugin_options(configured);
-        let plugin = match Plugin::load(&engine, &name, wasm.into(), options).await {
-            Ok(plugin) => plugin,
-            Err(source) => return Err(Error::Plugin { name, file, source }),
-        };
-        info!(plugin = name, file, "plugin loaded");
-        plugins.insert(name, plugin);
-    }
-    Ok(plugins)
-}
-
-fn plugin_options(configured: &config::Plugin) -> registry::Options {
-    registry::Options {
-        config: configured.config.clone().into(),
-        limits: configured.limits.clone(),
-        on_error: configured.on_error,
-    }
-}
-
-fn routing(config: &Config, plugins: &HashMap<String, Arc<Plugin>>) -> Routing {
+fn routing(config: &Config, plugins: &HashMap<String, Arc<Slot>>) -> Routing {
     let subscribers = config.subscriptions.iter().map(|subscription| {
         let chain = subscription.plugins().iter();
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
@@ -300,7 +281,9 @@ fn known(config: &Config) -> Known {
 
 /// Everything that [`App::reload`] does not take, as text without secrets.
 fn fixed(config: &Config) -> String {
-    Config { sources: Vec::new(), ..config.clone() }.dump()
+    let plugins: Vec<_> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
+    let rest = Config { sources: Vec::new(), plugins: Vec::new(), ..config.clone() };
+    format!("{}\n{plugins:?}\n{:?}", rest.dump(), config.deploy)
 }
 
 /// The schedule's first wait, or that for a batch to fill.
@@ -327,6 +310,16 @@ impl Shared {
             metrics: Arc::new(Metrics::new()),
             secrets: Live::default(),
         })
+    }
+
+    fn ground(&self, config: &Config, tasks: &Tasks) -> Ground {
+        Ground {
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            tasks: tasks.clone(),
+            bell: Bell::new(),
+            folder: config.deploy.folder.clone(),
+        }
     }
 
     fn ingest(&self, config: &Config, bell: Bell) -> Ingest {

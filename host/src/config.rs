@@ -17,20 +17,23 @@ mod secret;
 mod traffic;
 
 pub use reader::Problem;
-pub use secret::Environment;
+pub use secret::{Bytes as SecretBytes, Environment};
 
 use crate::ingest;
 use crate::plugin::limits::Limits;
+use crate::plugin::permission::Permissions;
 use crate::plugin::registry::OnError;
 use crate::store::Retention;
+use crate::store::plugin_state::Limits as StateLimits;
 use crate::store::url::Url;
 use crate::vault::Vault;
 use livekit_webhook_core::address_policy::AddressPolicy;
 use livekit_webhook_core::address_policy::allow::Allow;
-use livekit_webhook_core::endpoint::Endpoint;
+use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl};
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::verify::Rules;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,6 +55,8 @@ pub struct Config {
     pub store: Store,
     /// `[[source]]`, at least one.
     pub sources: Vec<Source>,
+    /// `[plugins]`
+    pub deploy: Plugins,
     /// `[[plugin]]`
     pub plugins: Vec<Plugin>,
     /// `[[endpoint]]`
@@ -97,6 +102,8 @@ pub struct Source {
     pub keys: Vec<Key>,
     /// Event types taken; empty: all.
     pub events: Vec<Glob>,
+    /// LiveKit's server API, for plugins that ask it.
+    pub server: Option<EndpointUrl>,
 }
 
 /// One secret of one key.
@@ -108,8 +115,19 @@ pub struct Key {
     pub secret: secret::Bytes,
 }
 
+/// `[plugins]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugins {
+    /// Where versions, capsules and quarantines are kept. Made when something is to be kept.
+    pub folder: PathBuf,
+    /// Whether the files of plugins are looked at while the host runs.
+    pub watch: bool,
+    /// What each plugin may keep for each source.
+    pub state: StateLimits,
+}
+
 /// `[[plugin]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     /// As subscriptions call it.
     pub name: String,
@@ -121,6 +139,37 @@ pub struct Plugin {
     pub on_error: Option<OnError>,
     /// Its sandbox.
     pub limits: Limits,
+    /// What it may reach, as far as its manifest asks for it.
+    pub grant: Permissions,
+    /// `[[plugin.secret]]`, by name.
+    pub secrets: BTreeMap<String, secret::Bytes>,
+    /// How long an instance lives.
+    pub instances: Instances,
+    /// Whether what it asks for beyond its grant is written down.
+    pub learn: bool,
+    /// Called beside it to be compared, its answers dropped.
+    pub shadow: Option<PathBuf>,
+    /// Called in its place for some rooms.
+    pub canary: Option<Canary>,
+}
+
+/// How long an instance of a plugin lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// One call.
+    #[default]
+    Fresh,
+    /// Many calls, one after the other.
+    Warm,
+}
+
+/// `canary` of a `[[plugin]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canary {
+    /// The component.
+    pub file: PathBuf,
+    /// Of rooms, 1 to 100.
+    pub percent: u8,
 }
 
 /// `[deliver]`

@@ -7,7 +7,7 @@
 
 /// Every name, in the order of a write: before its transaction begins, before it is committed, and
 /// after that but before anybody is told.
-pub const POINTS: [&str; 21] = [
+pub const POINTS: [&str; 24] = [
     "append.begin.before",
     "append.commit.before",
     "append.commit.after",
@@ -29,6 +29,9 @@ pub const POINTS: [&str; 21] = [
     "claim.begin.before",
     "claim.commit.before",
     "claim.commit.after",
+    "state.begin.before",
+    "state.commit.before",
+    "state.commit.after",
 ];
 
 /// What a transaction writes.
@@ -48,13 +51,15 @@ pub enum Written {
     Upkeep,
     /// Claims, where they are rows.
     Claim,
+    /// A plugin's state.
+    State,
 }
 
 // === impl Written ===
 
 impl Written {
     /// All of them, in the order of [`POINTS`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Append,
         Self::Quarantine,
         Self::Plan,
@@ -62,6 +67,7 @@ impl Written {
         Self::Replay,
         Self::Upkeep,
         Self::Claim,
+        Self::State,
     ];
 
     /// Its names of [`POINTS`]: before the transaction, before and after its commit.
@@ -78,6 +84,7 @@ impl Written {
             Self::Replay => ["replay.begin.before", "replay.commit.before", "replay.commit.after"],
             Self::Upkeep => ["upkeep.begin.before", "upkeep.commit.before", "upkeep.commit.after"],
             Self::Claim => ["claim.begin.before", "claim.commit.before", "claim.commit.after"],
+            Self::State => ["state.begin.before", "state.commit.before", "state.commit.after"],
         }
     }
 

@@ -32,7 +32,6 @@ pub mod transport;
 
 pub mod token;
 
-pub mod connector;
 pub mod hyper_transport;
 
 use crate::clock::Clock;

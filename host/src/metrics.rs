@@ -3,6 +3,9 @@
 //! Labels come from closed sets or from the configuration, never from a stranger: an event type
 //! that LiveKit is not known to send counts as `other`.
 
+pub mod plugin;
+
+use self::plugin::PluginMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -100,15 +103,6 @@ pub struct PrunedLabel {
     pub kind: &'static str,
 }
 
-/// Labels of a plugin call.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PluginLabel {
-    /// Configured plugin.
-    pub plugin: String,
-    /// `ok`, or the kind of fault.
-    pub outcome: &'static str,
-}
-
 type PerEndpoint = Family<EndpointLabel, Histogram, fn() -> Histogram>;
 
 /// All metrics of one host.
@@ -130,8 +124,8 @@ pub struct Metrics {
     pub events: Family<EventLabel, Counter>,
     /// Deliveries planned.
     pub planned: Family<EndpointLabel, Counter>,
-    /// Plugin calls.
-    pub plugin_calls: Family<PluginLabel, Counter>,
+    /// Plugins.
+    pub plugins: PluginMetrics,
     /// Attempts made.
     pub attempts: Family<AttemptLabel, Counter>,
     /// Duration of an attempt.
@@ -212,7 +206,7 @@ impl Metrics {
             ingest_answer_seconds: seconds(),
             events: Family::default(),
             planned: Family::default(),
-            plugin_calls: Family::default(),
+            plugins: PluginMetrics::default(),
             attempts: Family::default(),
             attempt_seconds: Family::new_with_constructor(seconds),
             attempt_panics: Counter::default(),
@@ -257,7 +251,7 @@ impl Metrics {
         r.register_with_unit("ingest_answer", "From the last byte of a request to its answer", Unit::Seconds, self.ingest_answer_seconds.clone());
         r.register("events", "Accepted events", self.events.clone());
         r.register("deliveries_planned", "Deliveries planned", self.planned.clone());
-        r.register("plugin_calls", "Plugin calls, by outcome", self.plugin_calls.clone());
+        self.plugins.register(r);
         r.register("attempts", "Attempts made, by result", self.attempts.clone());
         r.register_with_unit("attempt", "Duration of an attempt", Unit::Seconds, self.attempt_seconds.clone());
         r.register("attempt_panics", "Attempts that broke down by our own fault", self.attempt_panics.clone());

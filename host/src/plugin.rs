@@ -1,34 +1,61 @@
 //! The plugin host: users' WebAssembly components in a strict sandbox.
 //!
-//! One engine, one pre-linked component each, one fresh store per call. A declared failure, a trap
-//! and a timeout are three things with three policies. `convert.rs` alone knows both WIT and our
+//! Each component is linked once, on the engine it needs, and has a fresh store for every call,
+//! unless its operator keeps its instances [`warm`]. What a guest says of its failure is told apart
+//! from its faults, which are traps and limits used up. `convert.rs` alone knows both WIT and our
 //! own types.
 //!
 //! A plugin is loaded ([`load`] makes a [`registry::Plugin`] on an [`engine`]) and then called once
 //! an event ([`call`] makes an [`instance`] and runs it within its [`limits`], charged by a
 //! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
 //!
+//! What an `enrich` or `action` plugin reaches beyond its event goes through the [`gate`] to the
+//! ports of [`outside`]. Which version of a plugin is called, and what follows its faults, is decided
+//! in [`deploy`].
+//!
 //! Guarantee: a guest harms only its own event. It reaches no file, socket, clock, randomness or
-//! environment, because none is linked; it has no memory, CPU or time past its limits; nothing of
-//! it survives the call. Non-guarantee: a side channel between guests on one machine is not closed.
+//! environment, because none is linked or because [`wasi`] denies it; it has no memory, CPU or time
+//! past its limits; nothing of it survives the call but what it was granted to send and to keep.
+//! Non-guarantee: a side channel between guests on one machine is not closed.
 
+pub mod budget;
+mod cache;
 mod call;
+pub mod compile;
 mod convert;
+pub mod deploy;
 pub mod engine;
+pub mod fixture;
+pub mod gate;
+mod growth;
 mod instance;
+pub mod learn;
 pub mod limits;
 pub mod load;
 mod log;
+pub mod manifest;
 mod meter;
 pub mod metrics;
+pub mod names;
+pub mod outside;
+pub mod permission;
 pub mod registry;
+pub mod tape;
+mod terms;
 mod trap;
+pub mod warm;
+mod wasi;
+pub mod witness;
 mod world;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 use bytes::Bytes;
+use std::time::Duration;
+
+/// Version of the contract in `wit/` that this host serves.
+pub const CONTRACT_VERSION: &str = convert::VERSION;
 
 /// What a component can be asked, in the order it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +125,17 @@ pub enum Output {
     Attributes(Vec<(String, String)>),
     /// `action`: its result, for the log.
     Done(Bytes),
+}
+
+/// What a call took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU, to make the instance and to run it.
+    pub cpu: Duration,
+    /// Linear memory the instance had at its end, in bytes. It never shrinks, so this is the most.
+    pub memory_bytes: u64,
+    /// Fuel that was burned, on [`engine::Engine::metered`]: the same for the same work.
+    pub fuel: Option<u64>,
 }
 
 /// An event a transform made.

@@ -51,11 +51,15 @@ impl Retainer {
     pub async fn run(self: Arc<Self>, mut stop: Stop) {
         while !stop.is_given() {
             match self.round(&mut stop).await {
-                Ok(Pruned { events: 0, deliveries: 0, quarantined: 0, .. }) => {}
-                Ok(Pruned { events, deliveries, quarantined, is_more }) => {
+                Ok(pruned) if pruned.most() == 0 => {}
+                Ok(Pruned { events, deliveries, quarantined, plugin_state, is_more }) => {
                     info!(
                         events,
-                        deliveries, quarantined, is_more, "removed what is past its time"
+                        deliveries,
+                        quarantined,
+                        plugin_state,
+                        is_more,
+                        "removed what is past its time"
                     );
                 }
                 Err(error) => {
@@ -80,6 +84,7 @@ impl Retainer {
             total.events += step.events;
             total.deliveries += step.deliveries;
             total.quarantined += step.quarantined;
+            total.plugin_state += step.plugin_state;
             total.is_more = step.is_more;
             if !step.is_more || stop.is_given() {
                 break;
@@ -94,6 +99,7 @@ impl Retainer {
             ("events", step.events),
             ("deliveries", step.deliveries),
             ("quarantined", step.quarantined),
+            ("plugin_state", step.plugin_state),
         ];
         for (kind, count) in kinds {
             if count > 0 {

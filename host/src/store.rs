@@ -24,6 +24,7 @@ mod upkeep;
 
 pub mod limits;
 pub mod memory;
+pub mod plugin_state;
 pub mod postgres;
 pub mod sqlite;
 pub mod url;
@@ -216,8 +217,31 @@ pub trait Store: Send + Sync + 'static {
     /// Removes a secret. `Stale`: there is none.
     async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error>;
 
-    /// One step of retention: removes at most `limit` rows of each kind, of events, deliveries and
-    /// quarantined bodies. When it says that there is no more, another step at that time would
+    /// What a plugin keeps under a key, unless its time is over at `now`.
+    async fn plugin_state(
+        &self,
+        now: Timestamp,
+        space: &plugin_state::Space,
+        key: &str,
+    ) -> Result<Option<plugin_state::Entry>, Error>;
+
+    /// Changes a key of a plugin's state, as [`plugin_state::decide`] says. Changes of one space
+    /// happen one after the other, on whatever host. What is answered is committed and synced.
+    async fn change_plugin_state(
+        &self,
+        now: Timestamp,
+        change: plugin_state::Change,
+    ) -> Result<plugin_state::Changed, Error>;
+
+    /// Keys of a plugin's state whose time is not over at `now`, in the order of their bytes.
+    async fn plugin_state_keys(
+        &self,
+        now: Timestamp,
+        page: plugin_state::Page,
+    ) -> Result<Vec<String>, Error>;
+
+    /// One step of retention: removes at most `limit` rows of each kind, of events, deliveries,
+    /// quarantined bodies and keys of plugins whose time is over. When it says that there is no more, another step at that time would
     /// remove nothing.
     async fn prune(
         &self,

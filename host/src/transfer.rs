@@ -43,6 +43,8 @@ pub struct Counts {
     pub secrets: u64,
     /// Lanes.
     pub lanes: u64,
+    /// Keys of plugins.
+    pub plugin_state: u64,
 }
 
 /// What a transfer did.
@@ -270,6 +272,7 @@ fn body_bytes(record: &Record) -> usize {
         Record::Delivery { body, .. } => body.as_ref().map_or(0, bytes::Bytes::len),
         Record::Attempt { attempt, .. } => attempt.response_start.len(),
         Record::Quarantined(item) => item.body.len(),
+        Record::PluginState { stored, .. } => stored.entry.value.len(),
         _ => 0,
     }
 }
@@ -278,7 +281,7 @@ fn body_bytes(record: &Record) -> usize {
 
 impl Counts {
     /// Kinds and numbers, in the order of a file.
-    pub fn rows(&self) -> [(&'static str, u64); 8] {
+    pub fn rows(&self) -> [(&'static str, u64); 9] {
         [
             ("events", self.events),
             ("deliveries", self.deliveries),
@@ -288,6 +291,7 @@ impl Counts {
             ("replays", self.replays),
             ("secrets", self.secrets),
             ("lanes", self.lanes),
+            ("plugin_state", self.plugin_state),
         ]
     }
 
@@ -306,6 +310,7 @@ impl Counts {
             Record::Replay(_) => &mut self.replays,
             Record::Secret(_) => &mut self.secrets,
             Record::Lane { .. } => &mut self.lanes,
+            Record::PluginState { .. } => &mut self.plugin_state,
         } += 1;
     }
 

@@ -1,25 +1,10 @@
-//! Write a livekit-webhook plugin in ten lines of Rust.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use livekit_webhook_plugin::prelude::*;
-//!
-//! #[filter]
-//! fn only_recordings(event: &Event) -> bool {
-//!     event.room().is_some_and(|room| room.active_recording())
-//! }
-//! ```
-//!
-//! One attribute for each kind of function: [`macro@filter`], [`macro@transform`], [`macro@route`],
-//! [`macro@enrich`], [`macro@action`]; and [`macro@configure`], which checks the configuration when
-//! the plugin is loaded. A plugin may have several. The function stays an ordinary function: `cargo
-//! test` runs it natively, on an [`Event`] made with [`Event::from_json`], with a configuration set
-//! by [`native::set_config`].
-//!
-//! Build with `cargo build --release --target wasm32-unknown-unknown`, then `livekit-webhook plugin
-//! pack`.
+//! # Guarantees
 //!
 //! Guarantee: a panic's text reaches the gateway's log and the event's fault before the trap.
-//! Non-guarantee: nothing in memory outlives the call; every event gets a fresh instance.
+//! Non-guarantee: nothing in memory outlives the call; every event gets a fresh instance, unless the
+//! operator keeps instances warm.
 
 #[cfg(any(test, target_arch = "wasm32"))]
 mod arena;
@@ -27,10 +12,17 @@ mod bindings;
 mod config;
 mod event;
 mod failure;
+pub mod http;
+pub mod kinds;
+pub mod livekit;
 mod log;
 pub mod metrics;
 pub mod native;
 pub mod outcome;
+pub mod secrets;
+pub mod state;
+pub mod story;
+pub mod time;
 
 pub use config::config;
 pub use event::{Draft, Error, Event};

@@ -18,6 +18,8 @@ async fn every_row_of_the_short_cases_is_there() {
     let mut table = Table::new(&mut out);
     verify::run(1, &mut table).unwrap();
     plugin::run(&guest("redact.wasm"), 1, &mut table).await.unwrap();
+    let little = plugin::rest::Plan { starts: 1, loaded: 3, loops: 1, attacks: 12 };
+    plugin::rest::run(little, &mut table).await.unwrap();
     let text = String::from_utf8(out).unwrap();
     for row in [
         "ours, native",
@@ -26,6 +28,11 @@ async fn every_row_of_the_short_cases_is_there() {
         "host, a fresh instance for each event",
         "host fresh / reused",
         "events/s on 2 threads / on 1",
+        "host, a warm instance",
+        "Rust, from the cache",
+        "resident memory of all of them",
+        "past its budget, the worst",
+        "resident memory after / before",
     ] {
         assert!(text.contains(row), "no {row:?} in\n{text}");
     }

@@ -81,6 +81,7 @@ pub async fn run(sections: &[Section], out: &mut dyn Write) -> anyhow::Result<()
                 Section::Verify => verify::run(ROUNDS, &mut table)?,
                 Section::Plugin => {
                     plugin::run(&guest("redact.wasm"), ROUNDS, &mut table).await?;
+                    plugin::rest::run(plugin::rest::FULL, &mut table).await?;
                 }
                 Section::Edge => {
                     tokio::task::block_in_place(|| edge::run(EDGE_PLAN, &[], &mut table))?;

@@ -304,7 +304,10 @@ fn command(program: impl AsRef<OsStr>, folder: &Path, environment: &[(String, St
 }
 
 /// The binary beside this executable, or in the folder above when this is a test's.
-fn binary() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
     let name = format!("livekit-webhook{}", std::env::consts::EXE_SUFFIX);
     let mut places = test.ancestors().skip(1).take(2).map(|folder| folder.join(&name));

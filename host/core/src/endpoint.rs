@@ -30,6 +30,8 @@ pub const ATTEMPT_TIMEOUT_MS_DEFAULT: i64 = 15_000;
 pub const IN_FLIGHT_MAX: usize = 1_000;
 /// Attempts at once to one endpoint unless configured.
 pub const IN_FLIGHT_DEFAULT: usize = 32;
+/// Longest content type, in bytes.
+pub const CONTENT_TYPE_BYTES_MAX: usize = 128;
 /// Most ways of signing one delivery.
 pub const SIGNINGS_MAX: usize = 3;
 
@@ -52,6 +54,7 @@ pub struct Endpoint {
     signing: Vec<Signing>,
     headers: Vec<ExtraHeader>,
     auth: Option<Auth>,
+    content_type: Option<String>,
     tls: Arc<Tls>,
     attempt_timeout_ms: i64,
     in_flight_max: usize,
@@ -70,6 +73,12 @@ pub enum Error {
     /// Nothing could be sent, or too much at once.
     #[error("in_flight_max = {0}: must be 1 to {IN_FLIGHT_MAX}")]
     InFlight(usize),
+    /// Not a media type, or one that a receiver of LiveKit's own form would not find.
+    #[error(
+        "must be a media type of at most {CONTENT_TYPE_BYTES_MAX} bytes, such as \
+         application/cloudevents+json, and none where deliveries are signed as LiveKit does"
+    )]
+    ContentType,
     /// Each way of signing sets its own headers, so it can be used once.
     #[error("each way of signing can be given once, at most {SIGNINGS_MAX} in all")]
     Signing,
@@ -124,6 +133,7 @@ impl Endpoint {
             signing: Vec::new(),
             headers: Vec::new(),
             auth: None,
+            content_type: None,
             tls: Arc::default(),
             attempt_timeout_ms: ATTEMPT_TIMEOUT_MS_DEFAULT,
             in_flight_max: IN_FLIGHT_DEFAULT,
@@ -197,6 +207,25 @@ impl Endpoint {
         Ok(self)
     }
 
+    /// With bodies of another media type than JSON's, which a plugin makes. Call it when the ways
+    /// of signing are set.
+    ///
+    /// # Errors
+    /// [`Error::ContentType`].
+    pub fn with_content_type(mut self, content_type: String) -> Result<Self, Error> {
+        let is_livekit = self.signing.iter().any(|way| way.content_type().is_some());
+        if is_livekit || !is_media_type(&content_type) {
+            return Err(Error::ContentType);
+        }
+        self.content_type = Some(content_type);
+        Ok(self)
+    }
+
+    /// The media type of its bodies, where it is not the usual one.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
     /// Reached with this TLS identity.
     #[must_use]
     pub fn with_tls(mut self, tls: Tls) -> Self {
@@ -250,6 +279,18 @@ impl Endpoint {
     pub fn in_flight_max(&self) -> usize {
         self.in_flight_max
     }
+}
+
+/// RFC 9110, "Media Type": two tokens, and parameters that are only bounded here.
+fn is_media_type(text: &str) -> bool {
+    let is_token = |part: &str| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        !part.is_empty() && part.bytes().all(fits)
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    text.len() <= CONTENT_TYPE_BYTES_MAX
+        && essence.trim_end().split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b))
+        && parameters.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 #[cfg(test)]

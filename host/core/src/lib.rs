@@ -21,6 +21,8 @@ pub mod retry;
 
 pub mod health;
 
+pub mod plugin;
+
 pub mod rate;
 
 pub mod batch;

@@ -1,9 +1,10 @@
 //! What an operator sees, over real sockets.
 
 use super::*;
+use crate::metrics::plugin::{self, CallLabel, NameLabel, PluginMetrics, ResultLabel};
 use crate::metrics::{
     AnswerLabel, AttemptLabel, BreakerLabel, DeadLabel, DisabledLabel, EndpointLabel, EventLabel,
-    PluginLabel, PrunedLabel, ReasonLabel, ReplayLabel,
+    PrunedLabel, ReasonLabel, ReplayLabel,
 };
 use crate::store::conformance::{delivery, event, planned};
 use crate::store::memory::MemoryStore;
@@ -85,14 +86,27 @@ fn touch_all(metrics: &Metrics) {
     metrics.breaker_changes.get_or_create(&label).inc();
     let label = DisabledLabel { endpoint: endpoint(), reason: "gone" };
     metrics.disablings.get_or_create(&label).inc();
-    let label = PluginLabel { plugin: "redact".to_owned(), outcome: "ok" };
-    metrics.plugin_calls.get_or_create(&label).inc();
+    touch_plugins(&metrics.plugins);
     let label = AttemptLabel { endpoint: endpoint(), result: "2xx" };
     metrics.attempts.get_or_create(&label).inc();
     let label = DeadLabel { endpoint: "we\"ird\\\n".to_owned(), reason: "gone" };
     metrics.dead.get_or_create(&label).inc();
     metrics.replays_ended.get_or_create(&ReplayLabel { state: "done" }).inc();
     metrics.pruned.get_or_create(&PrunedLabel { kind: "events" }).inc();
+}
+
+fn touch_plugins(metrics: &PluginMetrics) {
+    let plugin = || "redact".to_owned();
+    let label = CallLabel { plugin: plugin(), outcome: "ok", role: "stable" };
+    metrics.calls.get_or_create(&label).inc();
+    metrics.used("redact", Duration::from_millis(1), 1);
+    metrics.breaker.get_or_create(&NameLabel { plugin: plugin() }).set(1);
+    let label = plugin::BreakerLabel { plugin: plugin(), to: "open" };
+    metrics.breaker_changes.get_or_create(&label).inc();
+    let label = ResultLabel { plugin: plugin(), result: "done" };
+    for family in [&metrics.reloads, &metrics.shadows, &metrics.capsules] {
+        family.get_or_create(&label).inc();
+    }
 }
 
 #[tokio::test]

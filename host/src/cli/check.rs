@@ -1,6 +1,7 @@
 //! `livekit-webhook check`
 
 use crate::app;
+use crate::app::plugins::Surroundings;
 use crate::config::{self, Config, Environment};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -56,7 +57,7 @@ impl std::fmt::Display for Mend {
 /// All problems of the file, or the first plugin that does not load.
 pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let config = load(&options.config)?;
-    if let Err(error) = app::load_plugins(&config).await {
+    if let Err(error) = app::plugins::load(&config, &Surroundings::default()).await {
         return refuse(error.into());
     }
     if options.dump {

@@ -1,7 +1,7 @@
 //! `livekit-webhook endpoint`: how endpoints do, and whether they are sent anything.
 
 use super::now;
-use super::place::{Opened, Place};
+use super::place::{Common, Opened};
 use super::print::{self, Table};
 use crate::config::duration::parse_ms;
 use crate::operate::{self, Change, Overview};
@@ -42,15 +42,6 @@ enum Command {
     Pause(Pause),
     /// End a pause
     Resume(One),
-}
-
-#[derive(clap::Args, Clone, Debug)]
-struct Common {
-    #[command(flatten)]
-    place: Place,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args, Clone, Debug)]

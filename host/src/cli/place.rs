@@ -24,6 +24,17 @@ pub struct Place {
     pub store: Option<Url>,
 }
 
+/// What verbs that look at a store or change it have in common.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Common {
+    /// Which store.
+    #[command(flatten)]
+    pub place: Place,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// An open store, and the configuration if one was given.
 pub struct Opened {
     /// The store.

@@ -1,10 +1,24 @@
-//! `livekit-webhook plugin …`: make a component of a module, and say what is wrong with one before
-//! it is deployed.
+//! `livekit-webhook plugin …`: everything an author does with a plugin, from an empty folder to a
+//! component that holds its own tests.
 //!
-//! `check` uses the engine, the linker and the limits of `serve`, so what passes here loads there.
+//! `check`, `test` and `run` use the engine and the linker of `serve`. `check` has its limits too, so
+//! what passes there loads with the defaults; `test` and `run` give as much time, and room for as
+//! large a file, as an operator can. `inspect` runs nothing.
 
+mod build;
 mod check;
+mod compile;
+mod inspect;
+mod new;
 mod pack;
+mod replay;
+mod run;
+mod template;
+mod test;
+mod torture;
+mod versions;
+
+use crate::plugin::manifest::{FILE, Manifest};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -18,6 +32,16 @@ const USAGE: u8 = 64;
 /// What can be done with a plugin.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
+    New(new::Options),
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
+    Build(build::Options),
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
+    Test(test::Options),
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
+    Run(run::Options),
+    #[expect(missing_docs, reason = "a text here would replace the command's description")]
+    Inspect(inspect::Options),
     /// Make a component of a core module that was built with the SDK.
     Pack {
         /// The module, as cargo leaves it in target/wasm32-unknown-unknown/.
@@ -25,6 +49,9 @@ pub enum Command {
         /// Where to write the component [default: beside the module, as NAME.component.wasm].
         #[arg(long, short)]
         output: Option<PathBuf>,
+        /// The plugin.toml to put into it.
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
     },
     /// Say what a component needs and gives, whether it starts, and whether it accepts a
     /// configuration.
@@ -38,6 +65,27 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show a plugin every event it should survive, and say what became of it.
+    Torture(torture::Options),
+    /// Compile a component from the input to the output, within limits. For the gateway itself
+    #[command(hide = true)]
+    Compile(compile::Options),
+    /// Check a component and put it in the place of a plugin's configured file
+    Deploy {
+        /// Which plugin.
+        #[command(flatten)]
+        which: versions::Which,
+        /// The component.
+        file: PathBuf,
+    },
+    /// Put the version that served before in the place of a plugin's configured file
+    Rollback(versions::Which),
+    /// Let a quarantined plugin be called again
+    Release(versions::Which),
+    /// See the fault of a poison event again, from its capsule
+    Replay(replay::Options),
+    /// Show versions, quarantines and refused files of all plugins
+    Status(versions::All),
 }
 
 /// Runs one of them, writing to `out`. The exit code is 0 when all is well, 1 when the plugin has
@@ -47,31 +95,42 @@ pub enum Command {
 /// When `out` or the output file cannot be written, or the engine does not start.
 pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Pack { module, output } => {
+        Command::New(options) => new::run(&options, out),
+        Command::Build(options) => build::run(&options, out).await,
+        Command::Test(options) => test::run(&options, out).await,
+        Command::Run(options) => run::run(&options, out).await,
+        Command::Inspect(options) => inspect::run(&options, out),
+        Command::Pack { module, output, manifest } => {
             let Some(bytes) = read(&module, out)? else {
                 return Ok(ExitCode::from(USAGE));
             };
+            let manifest = match manifest.map(|file| read_manifest_file(&file)).transpose() {
+                Ok(manifest) => manifest,
+                Err(problem) => {
+                    writeln!(out, "{problem}")?;
+                    return Ok(ExitCode::from(USAGE));
+                }
+            };
             let output = output.unwrap_or_else(|| module.with_extension("component.wasm"));
-            pack::run(&bytes, &output, out)
+            pack::run(&bytes, manifest, &output, out)
         }
+        Command::Deploy { which, file } => versions::deploy(&which, &file, out).await,
+        Command::Rollback(which) => versions::rollback(&which, out),
+        Command::Release(which) => versions::release(&which, out),
+        Command::Replay(options) => replay::run(&options, out).await,
+        Command::Status(all) => versions::status(&all, out),
         Command::Check { file, config, json } => {
             let Some(bytes) = read(&file, out)? else {
                 return Ok(ExitCode::from(USAGE));
             };
-            let config = match config.strip_prefix('@') {
-                None => Bytes::from(config),
-                Some(path) => match read(Path::new(path), out)? {
-                    Some(bytes) => bytes,
-                    None => return Ok(ExitCode::from(USAGE)),
-                },
-            };
-            if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&config) {
-                writeln!(out, "--config is not JSON: {error}")?;
+            let Some(config) = given_config(&config, out)? else {
                 return Ok(ExitCode::from(USAGE));
-            }
+            };
             let report = check::report(bytes, config).await.context("starting the engine")?;
             report.print(json, out)
         }
+        Command::Torture(options) => torture::run(options, out).await,
+        Command::Compile(options) => compile::run(options, out),
     }
 }
 
@@ -84,6 +143,46 @@ fn read(path: &Path, out: &mut dyn Write) -> anyhow::Result<Option<Bytes>> {
             Ok(None)
         }
     }
+}
+
+/// `--config`: JSON, or the file that `@` names. `None` after saying what is wrong.
+fn given_config(text: &str, out: &mut dyn Write) -> anyhow::Result<Option<Bytes>> {
+    let config = match text.strip_prefix('@') {
+        None => Bytes::from(text.to_owned()),
+        Some(path) => match read(Path::new(path), out)? {
+            Some(bytes) => bytes,
+            None => return Ok(None),
+        },
+    };
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&config) {
+        writeln!(out, "--config is not JSON: {error}")?;
+        return Ok(None);
+    }
+    Ok(Some(config))
+}
+
+/// The manifest in a plugin's folder.
+fn read_manifest(folder: &Path) -> Result<Manifest, String> {
+    read_manifest_file(&folder.join(FILE))
+}
+
+/// The manifest in a file. Paths in it are of the file's folder.
+fn read_manifest_file(file: &Path) -> Result<Manifest, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        format!(
+            "{}: {error}: a plugin's folder has a {FILE}; `livekit-webhook plugin new` makes one",
+            file.display()
+        )
+    })?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    Manifest::parse(&text, folder).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// A path for a shell.
+fn words(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `livekit-webhook secret`: signing secrets that live in the store.
 
 use super::now;
-use super::place::{Opened, Place};
+use super::place::{Common, Opened};
 use super::print::{self, Table};
 use crate::config::duration::{parse_ms, print_ms};
 use crate::entropy::Entropy;
@@ -42,15 +42,6 @@ enum Command {
     Revoke(Revoke),
     /// Seal every secret under the first key of [secrets]
     Reseal(Common),
-}
-
-#[derive(clap::Args, Clone, Debug)]
-struct Common {
-    #[command(flatten)]
-    place: Place,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(clap::Args, Clone, Debug)]

@@ -43,7 +43,7 @@ pub async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let app = match App::start(config, options.clock()).await {
         Ok(app) => app,
         // What the configuration names cannot be used: the operator has to mend it.
-        Err(error @ (app::Error::Plugin { .. } | app::Error::PluginFile { .. })) => {
+        Err(error @ app::Error::Plugin(_)) => {
             return super::check::refuse(error.into());
         }
         Err(error) => return Err(error.into()),

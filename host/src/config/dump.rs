@@ -1,9 +1,8 @@
 //! Prints the effective values in the form in which they could be typed.
 
 use super::duration::print_ms;
-use super::{Config, Plugin, Source};
+use super::{Config, Source};
 use crate::ingest::OnUnverified;
-use crate::plugin::registry::OnError;
 use crate::store::url::Url;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use std::fmt::Write;
 
 mod endpoint;
+mod plugin;
 mod traffic;
 
 /// See [`Config::dump`].
@@ -76,8 +76,11 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
         let keys: Vec<String> = keys.iter().map(key).collect();
         writeln!(out, "\n[secrets]\nkeys = [{}]", keys.join(", "))?;
     }
+    if !config.plugins.is_empty() {
+        plugin::all(out, &config.deploy)?;
+    }
     config.sources.iter().try_for_each(|one| source(out, one))?;
-    config.plugins.iter().try_for_each(|one| plugin(out, one))?;
+    config.plugins.iter().try_for_each(|one| plugin::plugin(out, one))?;
     config.endpoints.iter().try_for_each(|one| endpoint::endpoint(out, one))?;
     config.subscriptions.iter().try_for_each(|one| subscription(out, one))
 }
@@ -90,28 +93,10 @@ fn source(out: &mut String, source: &Source) -> std::fmt::Result {
         .map(|key| format!("{{ api_key = {}, secret = \"[redacted]\" }}", quoted(&key.api_key)))
         .collect();
     writeln!(out, "keys = [{}]", keys.join(", "))?;
-    globs(out, "events", &source.events)
-}
-
-fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
-    let on_error = plugin.on_error.map(|on_error| match on_error {
-        OnError::Fail => "fail",
-        OnError::Pass => "pass",
-        OnError::Drop => "drop",
-    });
-    writeln!(out, "\n[[plugin]]\nname = {}", quoted(&plugin.name))?;
-    writeln!(out, "file = {}", quoted(&plugin.file.display().to_string()))?;
-    // It was TOML before it was JSON, so it can be written as TOML again.
-    let config = serde_json::from_str(&plugin.config).unwrap_or_default();
-    writeln!(out, "config = {}", inline(&config))?;
-    if let Some(on_error) = on_error {
-        writeln!(out, "on_error = \"{on_error}\"")?;
+    if let Some(server) = &source.server {
+        writeln!(out, "server = {}", quoted(&server.to_string()))?;
     }
-    // A limit of 0 is one that follows the machine; it is had by not naming it.
-    let limits = plugin.limits.rows().filter(|(_, value)| *value > 0);
-    let limits: Vec<String> =
-        limits.map(|(row, value)| format!("{} = {value}", row.name)).collect();
-    writeln!(out, "limits = {{ {} }}", limits.join(", "))
+    globs(out, "events", &source.events)
 }
 
 fn subscription(out: &mut String, subscription: &Subscription) -> std::fmt::Result {

@@ -39,6 +39,7 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
     let signing = signing::signing(&mut section, context);
     let headers = headers::headers(&mut section, context);
     let auth = auth::auth(&mut section, context);
+    let content_type = section.string("content_type");
     let tls = tls::tls(&mut section, context);
     let policy = policy(&mut section);
     let traffic = traffic(&mut section, signing.as_deref());
@@ -53,6 +54,10 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
         let key = |error: &Error| if *error == Error::AuthTwice { "auth" } else { "headers" };
         let mut endpoint =
             endpoint.map_err(|error| section.problem(key(&error), error)).ok()?.with_tls(tls?);
+        if let Some(content_type) = content_type {
+            let typed = endpoint.with_content_type(content_type);
+            endpoint = typed.map_err(|error| section.problem("content_type", error)).ok()?;
+        }
         endpoint.policy = policy?;
         endpoint.traffic = traffic?;
         Some(endpoint)

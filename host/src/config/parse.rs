@@ -1,7 +1,7 @@
 //! The document's sections to [`Config`], each in a function of its own.
 
 use super::endpoint::{self, Context, integer, name};
-use super::plugin::plugins;
+use super::plugin;
 use super::reader::{Problem, Problems, Section};
 use super::secret::{self, Environment};
 use super::traffic::{rate, retention};
@@ -10,7 +10,7 @@ use crate::ingest::{OnUnverified, Options};
 use crate::store::url::Url;
 use livekit_webhook_core::address_policy::allow::Allow;
 use livekit_webhook_core::address_policy::{ALLOWED_MAX, AddressPolicy};
-use livekit_webhook_core::endpoint::{Endpoint, PlainHttp};
+use livekit_webhook_core::endpoint::{Endpoint, EndpointUrl, PlainHttp};
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 use livekit_webhook_wire::keys::KeyRing;
@@ -54,7 +54,8 @@ pub fn parse_table(
     let store = store(root.section("store"), folder, environment);
     let deliver = deliver(root.section("deliver"));
     let sources = sources(&mut root, folder, environment);
-    let plugins = plugins(&mut root, folder);
+    let deploy = plugin::all(root.section("plugins"), folder);
+    let plugins = plugin::plugins(&mut root, folder, environment);
     let vault = secret::vault(root.section("secrets"), folder, environment);
     let has_sealing_keys = !vault.keys().is_empty();
     let context = Context { folder, environment, policy: &deliver.policy, has_sealing_keys };
@@ -68,7 +69,18 @@ pub fn parse_table(
     let endpoints = endpoints.into_iter().filter_map(|named| named.found).collect();
     let plugins = plugins.into_iter().filter_map(|named| named.found).collect();
     let sources = sources.into_iter().filter_map(|named| named.found).collect();
-    Ok(Config { ingest, admin, store, sources, plugins, endpoints, subscriptions, deliver, vault })
+    Ok(Config {
+        ingest,
+        admin,
+        store,
+        sources,
+        deploy,
+        plugins,
+        endpoints,
+        subscriptions,
+        deliver,
+        vault,
+    })
 }
 
 /// A section with a name that others refer to, even when something else in it is wrong.
@@ -215,11 +227,34 @@ fn sources(root: &mut Section, folder: &Path, environment: &Environment) -> Vec<
             }
         }
         let events = globs(&mut section, "events");
-        let source = (|| Some(Source { name: name.clone()?, keys: keys?, events: events? }))();
+        let server = server(&mut section);
+        let source =
+            (|| Some(Source { name: name.clone()?, keys: keys?, events: events?, server }))();
         section.finish();
         found.push(Named { name, found: source });
     }
     found
+}
+
+/// LiveKit's own tools write `wss://` for the same server.
+fn server(section: &mut Section) -> Option<EndpointUrl> {
+    let text = section.string("server")?;
+    let http = match text.split_once("://") {
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        _ => text,
+    };
+    match EndpointUrl::parse(&http, PlainHttp::Allowed) {
+        Ok(url) if url.path_and_query() == "/" => Some(url),
+        Ok(_) => {
+            section.problem("server", "must be the address alone, such as https://lk.example.com");
+            None
+        }
+        Err(error) => {
+            section.problem("server", format_args!("{error} (https, http, wss or ws)"));
+            None
+        }
+    }
 }
 
 fn keys(

@@ -2,6 +2,7 @@
 
 mod database;
 mod mistakes;
+mod plugins;
 mod properties;
 mod requests;
 mod sealing;

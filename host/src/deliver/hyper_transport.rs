@@ -8,24 +8,23 @@
 //! at once, on another connection; on a fresh connection it never does. After its first byte it is
 //! never repeated here: that is the next attempt's.
 
-use super::connector::Connector;
-use super::connector::Refused;
-use super::connector::dial::{ALLOWANCE_BYTES, Dial, millis};
-use super::connector::proxy::Proxy;
-use super::connector::resolver::Resolver;
 use super::transport::{
     Answered, Failure, Outgoing, RESPONSE_BYTES_KEPT, RESPONSE_BYTES_MAX, RESPONSE_HEAD_BYTES_MAX,
     RESPONSE_HEADERS_MAX, Transport, Way,
 };
+use crate::connector::Connector;
+use crate::connector::Refused;
+use crate::connector::dial::{Dial, millis};
+use crate::connector::proxy::Proxy;
+use crate::connector::resolver::Resolver;
+use crate::connector::trace::{Trace, causes, chain, find};
 use crate::store::Timings;
 use crate::tls;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::http::Extensions;
 use hyper::{Method, Request};
-use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use livekit_webhook_core::address_policy::AddressPolicy;
@@ -34,8 +33,6 @@ use livekit_webhook_core::endpoint::Tls;
 use rustls::RootCertStore;
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::future::Future;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -70,16 +67,6 @@ pub struct HyperTransport {
 struct Pools {
     policy: Arc<AddressPolicy>,
     by_tls: HashMap<Arc<Tls>, Pool>,
-}
-
-/// What a request can tell of its connection, however it ends.
-struct Trace {
-    began: Instant,
-    /// Opened for this request, if it came to that.
-    own: Arc<Dial>,
-    captured: CaptureConnection,
-    /// When the request had its connection.
-    ready: Option<Instant>,
 }
 
 // === impl HyperTransport ===
@@ -150,19 +137,19 @@ impl Transport for HyperTransport {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = outgoing.url;
         *request.headers_mut() = outgoing.headers;
-        let mut trace = Trace::begin(&mut request, began);
-        let own = trace.own.clone();
+        let own = Dial::new();
+        let mut trace = Trace::begin(&mut request, own.clone());
         let answer = own.around(trace.follow(pool.request(request)));
         let response = match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(trace.failure(&error)),
+            Ok(Err(error)) => return Err(failure(&trace, began, &error)),
             Err(_) => {
-                let text = format!("{} within {timeout_ms} ms", trace.missing());
-                let way = Box::new(trace.way(None));
+                let text = format!("{} within {timeout_ms} ms", missing(&trace));
+                let way = Box::new(way(&trace, began, None));
                 return Err(Failure { class: ErrorClass::Timeout, text, way });
             }
         };
-        let way = trace.way(Some(Instant::now()));
+        let way = way(&trace, began, Some(Instant::now()));
         let (head, body) = response.into_parts();
         // The status is what counts; a body that does not end in time only ends the reading.
         let mut start = BytesMut::new();
@@ -187,72 +174,31 @@ async fn read_start(mut body: Incoming, kept: &mut BytesMut) {
     }
 }
 
-// === impl Trace ===
-
-impl Trace {
-    fn begin(request: &mut Request<Full<Bytes>>, began: Instant) -> Self {
-        let captured = capture_connection(request);
-        Self { began, own: Dial::new(), captured, ready: None }
-    }
-
-    /// Waits for the answer, and for the connection on the way to it.
-    async fn follow<F: Future>(&mut self, answer: F) -> F::Output {
-        let mut answer = pin!(answer);
-        tokio::select! {
-            biased;
-            answered = &mut answer => return answered,
-            connected = self.captured.wait_for_connection_metadata() => {
-                self.ready = Some(Instant::now());
-                // The connection was made with the allowance of its first request.
-                if let Some(used) = connected.as_ref().and_then(dial_of)
-                    && !Arc::ptr_eq(&used, &self.own)
-                {
-                    used.allow_one_more();
-                }
-            }
-        }
-        answer.await
-    }
-
-    /// The connection that the request used, if it had one.
-    fn used(&self) -> Option<Arc<Dial>> {
-        self.captured.connection_metadata().as_ref().and_then(dial_of)
-    }
-
-    fn way(&self, answered: Option<Instant>) -> Way {
-        let used = self.used();
-        let known = used.as_ref().unwrap_or(&self.own);
-        // What somebody else's connection took once says nothing of this attempt.
-        let own = Arc::ptr_eq(known, &self.own);
-        let parts = if own { known.timings() } else { Timings::default() };
-        let ready = self.ready.unwrap_or(self.began);
-        let first_byte_ms = answered.map(|answered| millis(answered.duration_since(ready)));
-        Way { address: known.address(), timings: Timings { first_byte_ms, ..parts } }
-    }
-
-    /// What did not come.
-    fn missing(&self) -> &'static str {
-        if self.used().is_some() { "no answer" } else { "no connection" }
-    }
-
-    fn failure(&self, error: &ClientError) -> Failure {
-        let (class, text) = if let Some(refused) = find::<Refused>(error) {
-            (refused.class(), refused.to_string())
-        } else if self.used().is_some_and(|used| used.is_exhausted()) {
-            let text = format!("over {ALLOWANCE_BYTES} bytes came for one request");
-            (ErrorClass::Protocol, text)
-        } else {
-            (classify(error), chain(error))
-        };
-        Failure { class, text, way: Box::new(self.way(None)) }
-    }
+/// How far the request came, and where its time went.
+fn way(trace: &Trace, began: Instant, answered: Option<Instant>) -> Way {
+    let (known, is_own) = trace.known();
+    // What somebody else's connection took once says nothing of this attempt.
+    let parts = if is_own { known.timings() } else { Timings::default() };
+    let ready = trace.ready().unwrap_or(began);
+    let first_byte_ms = answered.map(|answered| millis(answered.duration_since(ready)));
+    Way { address: known.address(), timings: Timings { first_byte_ms, ..parts } }
 }
 
-/// What the connector keeps with each of its connections.
-fn dial_of(connected: &Connected) -> Option<Arc<Dial>> {
-    let mut extras = Extensions::new();
-    connected.get_extras(&mut extras);
-    extras.remove::<Arc<Dial>>()
+/// What did not come.
+fn missing(trace: &Trace) -> &'static str {
+    if trace.used().is_some() { "no answer" } else { "no connection" }
+}
+
+fn failure(trace: &Trace, began: Instant, error: &ClientError) -> Failure {
+    let (class, text) = if let Some(refused) = find::<Refused>(error) {
+        (refused.class(), refused.to_string())
+    } else if let Some(allowance_bytes) = trace.exhausted() {
+        let text = format!("over {allowance_bytes} bytes came for one request");
+        (ErrorClass::Protocol, text)
+    } else {
+        (classify(error), chain(error))
+    };
+    Failure { class, text, way: Box::new(way(trace, began, None)) }
 }
 
 fn classify(error: &ClientError) -> ErrorClass {
@@ -275,27 +221,6 @@ fn classify(error: &ClientError) -> ErrorClass {
 fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     wrapped.is_some_and(|inner| inner.is::<rustls::Error>())
-}
-
-/// The first error of type `E` among the causes.
-fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    causes(error).find_map(|error| error.downcast_ref::<E>())
-}
-
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// The error and what caused it, outermost first.
-fn causes<'e>(
-    error: &'e (dyn StdError + 'static),
-) -> impl Iterator<Item = &'e (dyn StdError + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
 }
 
 #[cfg(test)]

@@ -1,17 +1,22 @@
 //! One call of a plugin: wait for a place, make an instance, run it within its limits, throw it
 //! away.
 //!
-//! A store is never used twice: whatever a guest did to its own memory ends with the event. Nothing
-//! of the guest runs outside [`Meter::charge`], and nothing at all outlives the deadline.
+//! Whatever a guest did to its own memory ends with the event, unless the operator wants its
+//! instances [`warm`]. Nothing of the guest runs outside [`Meter::charge`], and no call outlives the
+//! deadline.
 
 use super::convert::Ended;
 use super::engine::Place;
+use super::gate::Gate;
+use super::growth::{Growth, Refused};
 use super::instance::{self, State};
-use super::limits::{self, Growth, Limits};
+use super::limits::{self, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::registry::Plugin;
-use super::{Fault, Input, Interface, Output, trap};
+use super::warm::{self, History, Kept};
+use super::witness::Witness;
+use super::{Fault, Input, Interface, Output, Usage, trap};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -81,23 +86,47 @@ impl Plugin {
     /// # Cancel safety
     /// Safe: a call that is dropped leaves nothing behind but its lines in the log.
     pub async fn call(&self, input: Input) -> Result<Vec<Output>, Fault> {
+        self.measure(input).await.0
+    }
+
+    /// [`Plugin::call`], and what it took. Of a call that the deadline ended while it waited, the
+    /// memory is not known.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn measure(&self, input: Input) -> (Result<Vec<Output>, Fault>, Usage) {
+        self.watched(input, &Witness::default()).await
+    }
+
+    /// [`Plugin::measure`], watched.
+    ///
+    /// # Cancel safety
+    /// As [`Plugin::call`].
+    pub async fn watched(
+        &self,
+        input: Input,
+        witness: &Witness,
+    ) -> (Result<Vec<Output>, Fault>, Usage) {
         let wall = self.wall();
-        let started = Instant::now();
+        let meter = Meter::new(Instant::now(), wall, self.limits.time(limits::CPU_INIT_MS));
         let runs = AtomicBool::new(false);
+        let mut usage = Usage::default();
         let called = async {
             let _place = self.queue.place().await.ok_or(Fault::Unavailable)?;
-            let place = self.engine.place().await.ok_or(Fault::Unavailable)?;
+            let place = self.machine.place().await.ok_or(Fault::Unavailable)?;
             runs.store(true, Ordering::Release);
-            self.run(&place, input, started, wall).await
+            self.run(&place, input, &meter, (&mut usage, witness)).await
         };
-        match tokio::time::timeout(wall, called).await {
+        let result = match tokio::time::timeout(wall, called).await {
             Ok(result) => result,
             Err(_) if runs.load(Ordering::Acquire) => {
                 Err(Fault::DeadlineExceeded { limit_ms: millis(wall) })
             }
             // It never began, so this says nothing about the plugin.
             Err(_) => Err(Fault::Unavailable),
-        }
+        };
+        usage.cpu = meter.spent();
+        (result, usage)
     }
 
     /// Calls that wait for a place now.
@@ -109,21 +138,93 @@ impl Plugin {
         &self,
         place: &Place<'_>,
         input: Input,
-        started: Instant,
-        wall: Duration,
+        meter: &Meter,
+        (usage, witness): (&mut Usage, &Witness),
     ) -> Result<Vec<Output>, Fault> {
-        let (mut store, meter) = self.store(place, input, started, wall);
+        let source = self.warm.is_some().then(|| input.source.clone());
+        let taken = source.as_ref().and_then(|source| self.warm.as_ref()?.take(source));
+        let (mut store, mut history) = match taken {
+            Some(Kept { mut store, history, .. }) => {
+                self.renew(&mut store, input, meter.clone());
+                (store, Some(history))
+            }
+            None => (self.store(place, input, meter.clone()), None),
+        };
+        self.show(witness, store.data_mut());
+        let mut begun = None;
         let result = meter
             .charge(async {
-                let instance = self.pre.instantiate_async(&mut store).await?;
+                let instance = match &history {
+                    Some(history) => history.instance,
+                    None => self.pre.instantiate_async(&mut store).await?,
+                };
+                begun = Some((instance, store.data().growth.memory_bytes()));
                 meter.restart(self.cpu());
                 self.outputs(&mut store, &instance).await
             })
             .await;
-        result.map_err(|ended| match ended {
+        store.data_mut().flush(true);
+        usage.memory_bytes = u64::try_from(store.data().growth.memory_bytes()).unwrap_or(u64::MAX);
+        usage.fuel = instance::fuel(&store);
+        let result = result.map_err(|ended| match ended {
             Ended::Fault(fault) => fault,
-            Ended::Engine(error) => fault(&error, store.data(), &self.limits),
-        })
+            Ended::Engine(error) => {
+                let words = store.data().log.last_words();
+                witness.broke(|| trap::frames_of(&error), words);
+                fault(&error, store.data(), &self.limits)
+            }
+        });
+        if let (Some(source), Some((instance, begun_bytes))) = (source, begun)
+            && warm::has_returned(&result)
+        {
+            let first = || {
+                let _permit = self.machine.warm_place()?;
+                Some(History { instance, source, calls: 0, begun_bytes, _permit })
+            };
+            history = history.take().or_else(first);
+            self.keep(store, history);
+        }
+        result
+    }
+
+    /// Puts an instance back for the next event of its source, with nothing of this one.
+    fn keep(&self, mut store: Store<State>, history: Option<History>) {
+        let (Some(warm), Some(mut history)) = (&self.warm, history) else {
+            return;
+        };
+        history.calls += 1;
+        let state = store.data_mut();
+        state.input = Input::default();
+        state.body = OnceLock::new();
+        state.log = self.lines("");
+        warm.put(store, history);
+    }
+
+    /// The limits of a call, anew, for an instance that had one before.
+    fn renew(&self, store: &mut Store<State>, input: Input, meter: Meter) {
+        store.set_epoch_deadline(1);
+        let state = store.data_mut();
+        state.log = self.lines(&input.id);
+        state.growth.renew();
+        state.gate = Gate::new(&self.door, &input, meter.deadline());
+        state.meter = meter;
+        state.stopped = None;
+        if let Some(wasi) = &mut state.wasi {
+            wasi.renew(&self.name, &input.id, input.created_at_ms);
+        }
+        state.input = input;
+    }
+
+    fn lines(&self, event: &str) -> Lines {
+        Lines::new(&self.name, event, &self.limits, &self.minute)
+    }
+
+    /// Lets `witness` see what it wants of a call that begins.
+    fn show(&self, witness: &Witness, state: &mut State) {
+        if witness.is_there() {
+            state.log.follow(witness.tail());
+            state.gate = Gate::new(&witness.door(&self.door), &state.input, state.meter.deadline());
+        }
     }
 
     async fn outputs(
@@ -143,26 +244,24 @@ impl Plugin {
         Ok(outputs)
     }
 
-    /// A store for `input`, and the account that is charged for it. Only who holds a place gets
-    /// one: without it no tick would come to stop the guest.
-    pub(super) fn store(
-        &self,
-        _place: &Place<'_>,
-        input: Input,
-        started: Instant,
-        wall: Duration,
-    ) -> (Store<State>, Meter) {
-        let meter = Meter::new(started, wall, self.limits.time(limits::CPU_INIT_MS));
+    /// A store for `input`, charged to `meter`. Only who holds a place gets one: without it no tick
+    /// would come to stop the guest.
+    pub(super) fn store(&self, _place: &Place<'_>, input: Input, meter: Meter) -> Store<State> {
+        let gate = Gate::new(&self.door, &input, meter.deadline());
         let state = State {
-            growth: Growth::new(&self.limits),
-            log: Lines::new(&self.name, &input.id, &self.limits),
+            growth: Growth::new(&self.limits, self.machine.budget().clone()),
+            log: self.lines(&input.id),
             input,
             body: OnceLock::new(),
             config: self.config.clone(),
             metrics: self.metrics.clone(),
+            gate,
+            meter,
             stopped: None,
+            granted: (self.door.permissions().clock, self.door.permissions().random),
+            wasi: None,
         };
-        (instance::store(&self.engine, state, &self.limits, &meter), meter)
+        instance::store(&self.machine, state, &self.limits)
     }
 
     /// The deadline of a call: the longest its interfaces are given.
@@ -187,8 +286,13 @@ pub(super) fn fault(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         Some(Stop::Wall { limit_ms }) => return Fault::DeadlineExceeded { limit_ms },
         None => {}
     }
-    if state.growth.refused() {
-        return Fault::MemoryExceeded { limit_bytes: limits.get(limits::MEMORY_BYTES) };
+    match state.growth.refused() {
+        Some(Refused::Limit) => {
+            return Fault::MemoryExceeded { limit_bytes: limits.get(limits::MEMORY_BYTES) };
+        }
+        // Others have it all: that says nothing about this one.
+        Some(Refused::Budget) => return Fault::Unavailable,
+        None => {}
     }
     let max = limits.get(limits::CROSSING_BYTES);
     if trap::is_crossing(error) {

@@ -4,6 +4,7 @@
 //! is the other direction: what a guest may ask of us.
 
 mod imports;
+mod io;
 
 pub use imports::link;
 
@@ -22,9 +23,13 @@ use wasmtime::component::{Instance, InstancePre, Resource};
 /// The contract's package and the version of it that is served.
 pub const PACKAGE: &str = "livekit-webhook:plugin";
 /// See [`PACKAGE`].
-pub const VERSION: &str = "0.1.0";
+pub const VERSION: &str = "0.1.1";
 /// The interfaces of [`PACKAGE`] a component may import.
-pub const IMPORTS: [&str; 4] = ["types", "log", "config", "metrics"];
+pub const IMPORTS: [&str; 8] =
+    ["types", "log", "config", "metrics", "http", "secrets", "state", "livekit"];
+
+/// Those of [`IMPORTS`] that reach beyond the event.
+pub const OUTSIDE: [&str; 4] = ["http", "secrets", "state", "livekit"];
 
 /// What a component exports, found once, so that a call looks up no name.
 pub struct Exports {
@@ -119,6 +124,7 @@ impl Exports {
         limits: &Limits,
     ) -> Result<Option<Output>, Ended> {
         let event = Resource::<EventHandle>::new_borrow(0);
+        store.data_mut().gate.interface = Some(interface);
         let output = match interface {
             Interface::Filter => {
                 let Some(indices) = &self.filter else {

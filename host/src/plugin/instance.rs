@@ -3,11 +3,16 @@
 //! What the guest can reach of the host is exactly [`State`]: its event, its configuration, its
 //! log, its numbers.
 
-use super::limits::{CROSSING_BYTES, Growth, HANDLES, Limits};
+use super::Input;
+use super::engine::Machine;
+use super::gate::Gate;
+use super::growth::Growth;
+use super::limits::{CROSSING_BYTES, HANDLES, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
 use super::metrics::Metrics;
-use super::{Input, engine::Engine};
+use super::permission::{Clock, Random};
+use super::wasi::Wasi;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -42,26 +47,44 @@ pub struct State {
     pub log: Lines,
     /// Its numbers.
     pub metrics: Arc<Metrics>,
+    /// Its door to the outside.
+    pub gate: Gate,
+    /// What it has used.
+    pub meter: Meter,
     /// Why it was interrupted, if it was.
     pub stopped: Option<Stop>,
+    /// Which clock and dice WASI has.
+    pub granted: (Clock, Random),
+    /// Made when it first uses WASI.
+    pub wasi: Option<Box<Wasi>>,
 }
 
-/// A store for one call, with every limit set before any guest code runs.
-pub fn store(engine: &Engine, state: State, limits: &Limits, meter: &Meter) -> Store<State> {
-    let mut store = Store::new(engine.wasmtime(), state);
+/// A store, with every limit set before any guest code runs.
+pub fn store(machine: &Machine, state: State, limits: &Limits) -> Store<State> {
+    let mut store = Store::new(machine.wasmtime(), state);
     store.limiter(|state| &mut state.growth);
     store.set_hostcall_fuel(limits.size(CROSSING_BYTES));
     store.set_max_component_handles(limits.size(HANDLES));
     store.set_epoch_deadline(1);
-    let meter = meter.clone();
-    store.epoch_deadline_callback(move |mut context| {
-        Ok(match meter.verdict() {
+    store.epoch_deadline_callback(|mut context| {
+        let state = context.data_mut();
+        Ok(match state.meter.verdict() {
             None => UpdateDeadline::Yield(1),
             stop => {
-                context.data_mut().stopped = stop;
+                state.stopped = stop;
                 UpdateDeadline::Interrupt
             }
         })
     });
+    if machine.metered() {
+        // Fuel is counted here, not limited: the CPU budget is the limit.
+        let counted = store.set_fuel(u64::MAX);
+        debug_assert!(counted.is_ok(), "this engine counts fuel");
+    }
     store
+}
+
+/// Fuel that was burned in `store`, where it is counted.
+pub fn fuel(store: &Store<State>) -> Option<u64> {
+    store.get_fuel().ok().map(|left| u64::MAX - left)
 }

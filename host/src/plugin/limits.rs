@@ -2,10 +2,7 @@
 //!
 //! A [`Limits`] is made of defaults; the operator raises or lowers each value between 1 and its
 //! cap. The memory of a call is summed over all memories of its store, so that a component of
-//! several modules gets no more than one of one module. A refused growth is an answer to the guest
-//! (`memory.grow` returns -1), not a trap: a guest that copes goes on.
-//!
-//! Not here: how long a compilation may take. It cannot be interrupted within the process.
+//! several modules gets no more than one of one module: see [`super::growth`].
 
 use std::time::Duration;
 
@@ -25,7 +22,8 @@ pub struct Row {
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// Size of a component's file, looked at before it is parsed.
+/// Size of a component's file, looked at before it is parsed. What Python's tool chain makes has
+/// some 18 MiB and needs 24.
 pub const COMPONENT_BYTES: Row = row(0, "component_bytes", 8 * MIB, 32 * MIB);
 /// Linear memory, summed over all memories of one instance.
 pub const MEMORY_BYTES: Row = row(1, "memory_bytes", 64 * MIB, 256 * MIB);
@@ -39,7 +37,7 @@ pub const HANDLES: Row = row(4, "handles", 1024, 8192);
 pub const CPU_PURE_MS: Row = row(5, "cpu_pure_ms", 50, 1000);
 /// CPU of a call of `enrich` or `action`.
 pub const CPU_IO_MS: Row = row(6, "cpu_io_ms", 250, 5000);
-/// CPU to instantiate, and to check the configuration at load.
+/// CPU to instantiate, and to check the configuration at load. Python needs up to a second.
 pub const CPU_INIT_MS: Row = row(7, "cpu_init_ms", 250, 5000);
 /// Wall clock of a call of `filter`, `transform` or `route`, with the wait for a free place.
 pub const WALL_PURE_MS: Row = row(8, "wall_pure_ms", 250, 5000);
@@ -65,6 +63,32 @@ pub const LOG_BYTES: Row = row(17, "log_bytes", 64 * KIB, 640 * KIB);
 pub const CONCURRENCY: Row = row(18, "concurrency", 0, 1024);
 /// Calls that wait for one of those places. The next one is turned away.
 pub const QUEUE: Row = row(19, "queue", 64, 65_536);
+/// HTTP requests of one event, refused ones too.
+pub const HTTP_REQUESTS: Row = row(20, "http_requests", 4, 32);
+/// HTTP requests of one event that are under way at once. A further one waits.
+pub const HTTP_CONCURRENT: Row = row(21, "http_concurrent", 2, 16);
+/// Body of a request.
+pub const HTTP_REQUEST_BYTES: Row = row(22, "http_request_bytes", 256 * KIB, 2 * MIB);
+/// Body of an answer, after decompression.
+pub const HTTP_RESPONSE_BYTES: Row = row(23, "http_response_bytes", MIB, 8 * MIB);
+/// Headers of a request, and of an answer.
+pub const HTTP_HEADER_BYTES: Row = row(24, "http_header_bytes", 32 * KIB, 256 * KIB);
+/// A key of a plugin's state.
+pub const STATE_KEY_BYTES: Row = row(25, "state_key_bytes", 256, 2 * KIB);
+/// A value of it.
+pub const STATE_VALUE_BYTES: Row = row(26, "state_value_bytes", 64 * KIB, 512 * KIB);
+/// Operations on it of one event, refused ones too.
+pub const STATE_OPERATIONS: Row = row(27, "state_operations", 64, 512);
+/// Questions to LiveKit of one event.
+pub const LIVEKIT_QUESTIONS: Row = row(28, "livekit_questions", 8, 64);
+/// Name of a room or identity of a participant that is asked for.
+pub const LIVEKIT_NAME_BYTES: Row = row(29, "livekit_name_bytes", KIB, 8 * KIB);
+/// Answer to a question.
+pub const LIVEKIT_ANSWER_BYTES: Row = row(30, "livekit_answer_bytes", MIB, 8 * MIB);
+/// Wall clock of compiling a component, where a child does it: see [`super::compile`].
+pub const COMPILE_MS: Row = row(31, "compile_ms", 30_000, 120_000);
+/// All lines of a plugin in one minute.
+pub const LOG_MINUTE_BYTES: Row = row(32, "log_bytes_per_minute", MIB, 10 * MIB);
 
 /// Text of a guest's failure, cut on a character boundary. Fixed.
 pub const ERROR_BYTES_MAX: usize = 2048;
@@ -77,7 +101,7 @@ pub const MEMORIES_MAX: u32 = 4;
 /// See [`MEMORIES_MAX`].
 pub const TABLES_MAX: u32 = 8;
 /// See [`MEMORIES_MAX`].
-pub const CORE_INSTANCES_MAX: u32 = 32;
+pub const CORE_INSTANCES_MAX: u32 = 48;
 /// The host's own bookkeeping for one instance, in bytes. Fixed.
 pub const INSTANCE_BYTES_MAX: usize = 10 * 1024 * 1024;
 
@@ -86,7 +110,7 @@ const fn row(index: usize, name: &'static str, default: u64, cap: u64) -> Row {
 }
 
 /// The rows an operator may set, in the order of [`Limits::rows`].
-const ROWS: [Row; 20] = [
+const ROWS: [Row; 33] = [
     COMPONENT_BYTES,
     MEMORY_BYTES,
     TABLE_ELEMENTS,
@@ -107,12 +131,27 @@ const ROWS: [Row; 20] = [
     LOG_BYTES,
     CONCURRENCY,
     QUEUE,
+    HTTP_REQUESTS,
+    HTTP_CONCURRENT,
+    HTTP_REQUEST_BYTES,
+    HTTP_RESPONSE_BYTES,
+    HTTP_HEADER_BYTES,
+    STATE_KEY_BYTES,
+    STATE_VALUE_BYTES,
+    STATE_OPERATIONS,
+    LIVEKIT_QUESTIONS,
+    LIVEKIT_NAME_BYTES,
+    LIVEKIT_ANSWER_BYTES,
+    COMPILE_MS,
+    LOG_MINUTE_BYTES,
 ];
 
 /// The limits of one plugin: a value for every [`Row`], each within its cap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     values: [u64; ROWS.len()],
+    /// Which of them somebody set.
+    set: [bool; ROWS.len()],
 }
 
 /// Why a limit was refused.
@@ -141,7 +180,7 @@ pub enum Error {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { values: ROWS.map(|row| row.default) }
+        Self { values: ROWS.map(|row| row.default), set: ROWS.map(|_| false) }
     }
 }
 
@@ -159,7 +198,20 @@ impl Limits {
             return Err(Error::Range { name, value, cap });
         }
         self.values[index] = value;
+        self.set[index] = true;
         Ok(())
+    }
+
+    /// Takes what a plugin's manifest asks for: less than the default, and only where nobody set
+    /// the row. Anything else is ignored.
+    pub fn lower(&mut self, name: &str, value: u64) {
+        let Some(index) = ROWS.iter().position(|row| row.name == name) else {
+            return;
+        };
+        let default = ROWS[index].default;
+        if !self.set[index] && value > 0 && (value <= default || default == 0) {
+            self.values[index] = value.min(ROWS[index].cap);
+        }
     }
 
     /// As [`Limits::set`], for code that builds one.
@@ -194,7 +246,7 @@ impl Limits {
         }
     }
 
-    /// Every row with its value, for `check` and the admin API.
+    /// Every row with its value, for `check --dump` and capsules.
     pub fn rows(&self) -> impl Iterator<Item = (Row, u64)> + '_ {
         ROWS.into_iter().zip(self.values)
     }
@@ -202,66 +254,6 @@ impl Limits {
 
 fn names() -> String {
     ROWS.map(|row| row.name).join(", ")
-}
-
-/// Memory and tables of one instance, summed as they grow.
-#[derive(Debug)]
-pub struct Growth {
-    memory_bytes: usize,
-    memory_bytes_max: usize,
-    peak_bytes: usize,
-    table_elements_max: usize,
-    refused: bool,
-}
-
-impl Growth {
-    /// Nothing used yet.
-    pub fn new(limits: &Limits) -> Self {
-        Self {
-            memory_bytes: 0,
-            memory_bytes_max: limits.size(MEMORY_BYTES),
-            peak_bytes: 0,
-            table_elements_max: limits.size(TABLE_ELEMENTS),
-            refused: false,
-        }
-    }
-
-    /// The most memory that was in use, in bytes.
-    pub fn peak_bytes(&self) -> usize {
-        self.peak_bytes
-    }
-
-    /// Whether a growth was refused. What follows tells if the guest coped.
-    pub fn refused(&self) -> bool {
-        self.refused
-    }
-}
-
-impl wasmtime::ResourceLimiter for Growth {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let summed = self.memory_bytes.saturating_add(desired.saturating_sub(current));
-        if summed > self.memory_bytes_max || maximum.is_some_and(|maximum| desired > maximum) {
-            self.refused = true;
-            return Ok(false);
-        }
-        self.memory_bytes = summed;
-        self.peak_bytes = self.peak_bytes.max(summed);
-        Ok(true)
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= self.table_elements_max && maximum.is_none_or(|maximum| desired <= maximum))
-    }
 }
 
 #[cfg(test)]

@@ -42,8 +42,10 @@ pub struct Meter(Arc<Account>);
 struct Account {
     started: Instant,
     wall_ms: u64,
-    /// CPU charged until the last look.
+    /// CPU charged until the last look, in this stretch.
     spent_ns: AtomicU64,
+    /// And in those before it.
+    before_ns: AtomicU64,
     /// What may be charged.
     budget_ms: AtomicU64,
     /// The last look, or the start of the poll that runs now, after `started`.
@@ -59,16 +61,29 @@ impl Meter {
             started,
             wall_ms: millis(wall),
             spent_ns: AtomicU64::new(0),
+            before_ns: AtomicU64::new(0),
             budget_ms: AtomicU64::new(millis(budget)),
             looked_ns: AtomicU64::new(0),
         }))
     }
 
+    /// When the call ends at the latest.
+    pub fn deadline(&self) -> Instant {
+        self.0.started + Duration::from_millis(self.0.wall_ms)
+    }
+
     /// Starts the next stretch of the same call, with a budget of its own.
     pub fn restart(&self, budget: Duration) {
+        self.look();
         self.0.budget_ms.store(millis(budget), Ordering::Relaxed);
-        self.0.spent_ns.store(0, Ordering::Relaxed);
-        self.0.looked_ns.store(self.now_ns(), Ordering::Relaxed);
+        let spent_ns = self.0.spent_ns.swap(0, Ordering::Relaxed);
+        self.0.before_ns.fetch_add(spent_ns, Ordering::Relaxed);
+    }
+
+    /// All CPU that was charged.
+    pub fn spent(&self) -> Duration {
+        let spent_ns = self.0.spent_ns.load(Ordering::Relaxed);
+        Duration::from_nanos(self.0.before_ns.load(Ordering::Relaxed).saturating_add(spent_ns))
     }
 
     /// Runs `future` and charges its polls.
@@ -149,5 +164,6 @@ mod tests {
         assert_eq!(meter.verdict(), Some(Stop::Cpu { limit_ms: 3 }));
         meter.restart(Duration::from_millis(3));
         assert_eq!(meter.verdict(), None);
+        assert!(meter.spent() >= 2 * GAP_MAX, "earlier stretches are remembered");
     }
 }

@@ -1,7 +1,7 @@
 //! Numbers of guests: counters and observations under bounded names.
 //!
 //! A plugin cannot fill our memory with series: past the limits a value is dropped and the drop
-//! counted. Exposition is not here; it reads a [`Metrics::snapshot`].
+//! counted. Nothing shows them yet: `/metrics` has none of a guest's own numbers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,12 +5,20 @@
 
 use super::call::Queue;
 use super::convert::Exports;
-use super::engine::Engine;
+use super::engine::{Engine, Kind, Machine};
+use super::gate::{Door, Secret};
 use super::instance::{Config, State};
+use super::learn::Learner;
 use super::limits::Limits;
+use super::log::Minute;
+use super::manifest::Manifest;
 use super::metrics::Metrics;
+use super::outside::Outside;
+use super::permission::Permissions;
+use super::warm::{self, Instances};
 use super::{Interface, load};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
 
@@ -36,19 +44,33 @@ pub struct Options {
     /// know whether an event that could not be judged may pass. Any other plugin's default is
     /// [`OnError::Fail`].
     pub on_error: Option<OnError>,
+    /// What it may reach, as far as its manifest asks for it.
+    pub grant: Permissions,
+    /// Secrets it may use, by name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// What there is to reach.
+    pub outside: Option<Outside>,
+    /// Whether instances are used again.
+    pub instances: Instances,
+    /// Who notes what it uses: then grant it all that it asks for.
+    pub learn: Option<Arc<Learner>>,
 }
 
 /// A component, ready to be called.
 pub struct Plugin {
-    pub(super) name: String,
-    pub(super) engine: Engine,
+    pub(super) name: Arc<str>,
+    pub(super) machine: Machine,
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
+    pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) config: Arc<Config>,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) queue: Queue,
+    pub(super) minute: Arc<Minute>,
+    pub(super) warm: Option<Arc<warm::Pool>>,
     pub(super) on_error: OnError,
+    pub(super) door: Arc<Door>,
 }
 
 // === impl Plugin ===
@@ -56,7 +78,7 @@ pub struct Plugin {
 impl Plugin {
     /// Compiles and links `wasm`, and lets it check its configuration.
     ///
-    /// The compilation runs on tokio's threads for blocking work and cannot be interrupted.
+    /// Where and how long it may compile is the engine's: see [`super::compile`].
     ///
     /// # Errors
     /// In words for the one who wrote the plugin or its configuration: see [`load::Error`].
@@ -82,6 +104,11 @@ impl Plugin {
         self.exports.interfaces()
     }
 
+    /// What it says of itself.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_deref()
+    }
+
     /// Whether it checks its configuration.
     pub fn has_lifecycle(&self) -> bool {
         self.exports.has_lifecycle()
@@ -95,6 +122,16 @@ impl Plugin {
     /// What it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Instances that are kept for the next call.
+    pub fn kept(&self) -> usize {
+        self.warm.as_ref().map_or(0, |warm| warm.len())
+    }
+
+    /// What its code was compiled for.
+    pub fn kind(&self) -> Kind {
+        self.machine.kind()
     }
 
     /// The numbers it keeps.

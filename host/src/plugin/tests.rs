@@ -5,12 +5,23 @@
 //! took.
 
 mod attacks;
+mod contracts;
+pub(crate) mod doubles;
+mod exhaustion;
+pub(crate) mod hand;
+mod host;
+mod kinds;
 mod loading;
 mod queue;
+mod reach;
 mod shipped;
+mod warm;
+mod wasi;
 
 use super::engine::Engine;
 use super::limits::{self, Limits};
+use super::manifest::Manifest;
+use super::permission::Permissions;
 use super::registry::{OnError, Options, Plugin};
 use super::{Draft, Fault, Input, Output};
 use bytes::Bytes;
@@ -18,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 /// One engine for all tests, as there is one in a gateway.
-static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
+pub(crate) static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new().unwrap());
 
 pub(crate) fn component_path(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/wasm");
@@ -34,6 +45,14 @@ pub(crate) fn component(name: &str) -> Bytes {
     }
 }
 
+/// The component with a manifest that asks for all of `wish`.
+pub(crate) fn asking(name: &str, wish: &Permissions) -> Bytes {
+    let text = format!("schema = 1\nname = {name:?}\nversion = \"0.1.0\"\n");
+    let manifest = Manifest::parse(&text, Path::new(".")).unwrap();
+    let manifest = Manifest { permissions: wish.clone(), ..manifest };
+    Bytes::from(manifest.embed(&component(name)).unwrap())
+}
+
 pub(crate) fn generous() -> Limits {
     let limits = Limits::default();
     let limits = limits.with(limits::CPU_PURE_MS, limits::CPU_PURE_MS.cap).unwrap();
@@ -42,7 +61,12 @@ pub(crate) fn generous() -> Limits {
 }
 
 fn options(config: &str, limits: Limits) -> Options {
-    Options { config: Bytes::from(config.to_owned()), limits, on_error: Some(OnError::Fail) }
+    Options {
+        config: Bytes::from(config.to_owned()),
+        limits,
+        on_error: Some(OnError::Fail),
+        ..Options::default()
+    }
 }
 
 async fn plugin(name: &str, config: &str, limits: Limits) -> Arc<Plugin> {

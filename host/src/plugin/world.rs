@@ -10,16 +10,21 @@ wasmtime::component::bindgen!({
     inline: "
         package livekit-webhook:host;
         world everything {
-            include livekit-webhook:plugin/filter-plugin@0.1.0;
-            include livekit-webhook:plugin/transform-plugin@0.1.0;
-            include livekit-webhook:plugin/route-plugin@0.1.0;
-            include livekit-webhook:plugin/enrich-plugin@0.1.0;
-            include livekit-webhook:plugin/action-plugin@0.1.0;
-            include livekit-webhook:plugin/configured@0.1.0;
+            include livekit-webhook:plugin/filter-plugin@0.1.1;
+            include livekit-webhook:plugin/transform-plugin@0.1.1;
+            include livekit-webhook:plugin/route-plugin@0.1.1;
+            include livekit-webhook:plugin/enrich-plugin@0.1.1;
+            include livekit-webhook:plugin/action-plugin@0.1.1;
+            include livekit-webhook:plugin/configured@0.1.1;
         }
     ",
     world: "livekit-webhook:host/everything",
-    imports: { default: trappable },
+    imports: {
+        default: trappable,
+        "livekit-webhook:plugin/http": async | trappable,
+        "livekit-webhook:plugin/state": async | trappable,
+        "livekit-webhook:plugin/livekit": async | trappable,
+    },
     exports: { default: async },
     with: { "livekit-webhook:plugin/types.event": crate::plugin::instance::EventHandle },
 });

@@ -1,11 +1,9 @@
 //! Runs a chain of plugins over one event and folds what they say.
 
-use crate::metrics::{Metrics, PluginLabel};
-use crate::plugin::registry::{OnError, Plugin};
-use crate::plugin::{Draft, Fault, Input, Output};
+use crate::plugin::deploy::{Ended, Follows, Slot};
+use crate::plugin::{Draft, Input, Output};
 use bytes::Bytes;
 use std::sync::Arc;
-use tracing::warn;
 
 /// Most events that a chain may make of one.
 pub const DRAFTS_MAX: usize = 32;
@@ -34,8 +32,15 @@ pub enum Verdict {
         /// Who and why.
         note: String,
     },
-    /// A plugin asks to be tried again.
+    /// A plugin asks to be tried again, or is overloaded.
     Again {
+        /// Not before.
+        after_ms: i64,
+        /// Who and why.
+        note: String,
+    },
+    /// A plugin failed in a way that may pass, or rests.
+    Wait {
         /// Not before.
         after_ms: i64,
         /// Who and why.
@@ -55,22 +60,14 @@ enum Step {
     End(Verdict),
 }
 
-/// Wait before an event is planned again when the plugin named none, in milliseconds.
-const AGAIN_MS: i64 = 1_000;
-
 /// Runs `chain` over `input` for `endpoint`.
-pub async fn run(
-    chain: &[Arc<Plugin>],
-    input: Input,
-    endpoint: &str,
-    metrics: &Metrics,
-) -> Verdict {
+pub async fn run(chain: &[Arc<Slot>], input: Input, endpoint: &str) -> Verdict {
     let mut passing = vec![Passing { input, changed: false }];
     let mut note = None;
     for plugin in chain {
         let mut next = Vec::new();
         for event in passing {
-            match step(plugin, event, endpoint, metrics).await {
+            match step(plugin, event, endpoint).await {
                 Step::Pass(mut events) => next.append(&mut events),
                 Step::End(Verdict::Drop { note: why }) => note = Some(why),
                 Step::End(verdict) => return verdict,
@@ -90,18 +87,10 @@ pub async fn run(
     Verdict::Deliver(passing.into_iter().map(Part::from).collect())
 }
 
-async fn step(plugin: &Plugin, event: Passing, endpoint: &str, metrics: &Metrics) -> Step {
-    let name = plugin.name();
-    let result = plugin.call(event.input.clone()).await;
-    let outcome = result.as_ref().map_or_else(fault_label, |_| "ok");
-    let label = PluginLabel { plugin: name.to_owned(), outcome };
-    metrics.plugin_calls.get_or_create(&label).inc();
-    match result {
-        Ok(outputs) => pass_all(name, event, outputs, endpoint),
-        Err(fault) => {
-            warn!(plugin = name, event_id = event.input.id, outcome, fault = %fault, "plugin failed");
-            failed(plugin, event, &fault)
-        }
+async fn step(plugin: &Slot, event: Passing, endpoint: &str) -> Step {
+    match plugin.call(&event.input).await {
+        Ok(outputs) => pass_all(plugin.name(), event, outputs, endpoint),
+        Err(ended) => failed(event, ended),
     }
 }
 
@@ -153,32 +142,13 @@ fn drop_by(name: &str, what: &str) -> Step {
     Step::End(Verdict::Drop { note: format!("{name} {what}") })
 }
 
-/// The policy decides, but not over a plugin's own wish to be tried again.
-fn failed(plugin: &Plugin, event: Passing, fault: &Fault) -> Step {
-    let note = format!("{}: {fault}", plugin.name());
-    match (fault, plugin.on_error()) {
-        (Fault::Retry { after_ms }, _) => {
-            let after_ms = after_ms.map_or(AGAIN_MS, i64::from);
-            Step::End(Verdict::Again { after_ms, note })
-        }
-        (Fault::Unavailable, _) => Step::End(Verdict::Again { after_ms: AGAIN_MS, note }),
-        (_, OnError::Fail) => Step::End(Verdict::Fail { note }),
-        (_, OnError::Drop) => Step::End(Verdict::Drop { note }),
-        (_, OnError::Pass) => Step::Pass(vec![event]),
-    }
-}
-
-fn fault_label(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::Rejected(_) => "rejected",
-        Fault::Retry { .. } => "retry",
-        Fault::Failed(_) => "failed",
-        Fault::Trap(_) => "trap",
-        Fault::CpuExceeded { .. } => "cpu_exceeded",
-        Fault::DeadlineExceeded { .. } => "deadline_exceeded",
-        Fault::MemoryExceeded { .. } => "memory_exceeded",
-        Fault::OutputExceeded { .. } => "output_exceeded",
-        Fault::Unavailable => "unavailable",
+fn failed(event: Passing, Ended { note, follows }: Ended) -> Step {
+    match follows {
+        Follows::Again { after_ms } => Step::End(Verdict::Again { after_ms, note }),
+        Follows::Wait { after_ms } => Step::End(Verdict::Wait { after_ms, note }),
+        Follows::Fail => Step::End(Verdict::Fail { note }),
+        Follows::Drop => Step::End(Verdict::Drop { note }),
+        Follows::Pass => Step::Pass(vec![event]),
     }
 }
 

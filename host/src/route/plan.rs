@@ -3,7 +3,7 @@
 use super::Router;
 use super::chain::{self, Part, Verdict};
 use crate::plugin::Input;
-use crate::plugin::registry::Plugin;
+use crate::plugin::deploy::Slot;
 use crate::store::{NewDelivery, NewEvent, PlanNext, StoredEvent, lane};
 use livekit_webhook_core::delivery::{DeadReason, State};
 use livekit_webhook_core::id::EventId;
@@ -14,6 +14,9 @@ use std::sync::Arc;
 
 /// How often planning may begin again before a dead letter is made of it.
 pub const PLAN_ATTEMPTS_MAX: u32 = 10;
+/// The same for an event that waits for a plugin that fails or rests. Such a wait is none of the
+/// event's doing, and is at most ten minutes long.
+pub const PLAN_WAITS_MAX: u32 = 200;
 /// Longest wait a plugin may ask for, in milliseconds.
 pub const PLAN_AGAIN_MS_MAX: i64 = 3_600_000;
 
@@ -22,7 +25,7 @@ pub struct Subscriber {
     /// Endpoint and patterns.
     pub subscription: Subscription,
     /// Its plugins, in order.
-    pub chain: Vec<Arc<Plugin>>,
+    pub chain: Vec<Arc<Slot>>,
     /// Wait before the first attempt at its endpoint, in milliseconds.
     pub first_wait_ms: i64,
     /// Its endpoint wants the events of a room in order.
@@ -87,8 +90,9 @@ impl Router {
             let verdict = if subscriber.chain.is_empty() {
                 Verdict::Deliver(vec![Part { kind: event.kind.clone(), body: None }])
             } else {
-                chain::run(&subscriber.chain, input(stored), endpoint, &self.metrics).await
+                chain::run(&subscriber.chain, input(stored), endpoint).await
             };
+            let attempts = stored.plan_attempts + 1;
             match verdict {
                 Verdict::Deliver(parts) => {
                     for (number, part) in parts.into_iter().enumerate() {
@@ -96,15 +100,21 @@ impl Router {
                     }
                 }
                 Verdict::Drop { note } => notes.push(format!("{endpoint}: {note}")),
-                Verdict::Again { after_ms, note }
-                    if stored.plan_attempts + 1 < PLAN_ATTEMPTS_MAX =>
-                {
+                Verdict::Again { after_ms, note } if attempts < PLAN_ATTEMPTS_MAX => {
                     let at = now.plus_millis(after_ms.clamp(0, PLAN_AGAIN_MS_MAX));
                     again_at = again_at.max(Some(at));
                     notes.push(format!("{endpoint}: {note}"));
                     continue;
                 }
-                Verdict::Fail { note } | Verdict::Again { note, .. } => {
+                Verdict::Wait { after_ms, note } if attempts < PLAN_WAITS_MAX => {
+                    let at = now.plus_millis(after_ms.clamp(0, PLAN_AGAIN_MS_MAX));
+                    again_at = again_at.max(Some(at));
+                    notes.push(format!("{endpoint}: {note}"));
+                    continue;
+                }
+                Verdict::Fail { note }
+                | Verdict::Again { note, .. }
+                | Verdict::Wait { note, .. } => {
                     notes.push(format!("{endpoint}: {note}"));
                     let part = Part { kind: event.kind.clone(), body: None };
                     let mut dead = self.owed(event, subscriber, part, 0, now);

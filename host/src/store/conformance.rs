@@ -33,6 +33,7 @@ mod record;
 mod replay;
 mod retention;
 mod secrets;
+mod states;
 
 /// The time of the first event of a test.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -190,6 +191,23 @@ pub fn cases() -> Vec<Case> {
         model::seed_1,
         model::seed_2,
         model::seed_3,
+        states::set_get_and_delete,
+        states::every_change_makes_another_version,
+        states::a_swap_needs_what_it_expects,
+        states::of_concurrent_swaps_one_wins,
+        states::no_version_comes_twice,
+        states::add_counts_what_many_add,
+        states::add_keeps_the_time_of_a_key,
+        states::only_numbers_are_added_to,
+        states::what_is_over_is_gone,
+        states::what_is_over_frees_its_room,
+        states::a_full_space_is_refused,
+        states::lengths_have_limits,
+        states::spaces_are_apart,
+        states::keys_in_the_order_of_their_bytes,
+        states::keys_by_page,
+        states::values_are_any_bytes,
+        states::retention_removes_what_is_over,
         replay::kept_as_created,
         replay::a_step_plans_and_moves_on,
         replay::a_step_leaves_out_what_is_gone,
@@ -210,6 +228,7 @@ pub fn cases() -> Vec<Case> {
         copy::a_copy_has_the_same_rows,
         copy::a_copy_can_be_begun_again,
         copy::a_copy_goes_on,
+        copy::versions_go_on,
         copy::pages_have_a_limit,
     ]);
     cases
@@ -305,6 +324,14 @@ pub async fn claim_event(store: &dyn Store) -> Claim<StoredEvent> {
 pub fn plan(claim: &Claim<StoredEvent>, deliveries: Vec<NewDelivery>) -> Plan {
     let next = PlanNext::Planned { deliveries, note: None };
     Plan { event: claim.item.event.id, fence: claim.fence, next }
+}
+
+/// A value for a key of a plugin, for ever.
+pub fn set(key: &str, value: &[u8]) -> plugin_state::Change {
+    let space = plugin_state::Space { plugin: "session".to_owned(), source: "prod".to_owned() };
+    let (value, only) = (Bytes::copy_from_slice(value), plugin_state::Only::Always);
+    let what = plugin_state::What::Set { value, expires_at: None, only };
+    plugin_state::Change { space, key: key.to_owned(), what, limits: Default::default() }
 }
 
 /// Up to `slots` deliveries of `endpoint` that are due at `now`.

@@ -4,6 +4,7 @@
 //! [`MemoryStore::fail_next`] and the like for the next writes, [`MemoryStore::set_script`] for any
 //! call.
 
+use super::plugin_state::{Change, Changed, Entry, Page, Space};
 use super::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
     EndpointHealth, Error, EventFilter, Finding, NewEvent, Oldest, Owed, PAGE_MAX, Plan, Pruned,
@@ -22,6 +23,7 @@ mod claim;
 mod copy;
 mod faults;
 mod plan;
+mod plugin_state;
 mod read;
 mod record;
 mod replay;
@@ -293,6 +295,23 @@ impl Store for MemoryStore {
             None => Recorded::Stale,
         };
         self.write(remove).await
+    }
+
+    async fn plugin_state(
+        &self,
+        now: Timestamp,
+        space: &Space,
+        key: &str,
+    ) -> Result<Option<Entry>, Error> {
+        self.read(|tables| tables.plugin_state(now, space, key)).await
+    }
+
+    async fn change_plugin_state(&self, now: Timestamp, change: Change) -> Result<Changed, Error> {
+        self.write(|tables| tables.change_plugin_state(now, &change)).await
+    }
+
+    async fn plugin_state_keys(&self, now: Timestamp, page: Page) -> Result<Vec<String>, Error> {
+        self.read(|tables| tables.plugin_state_keys(now, &page)).await
     }
 
     async fn prune(

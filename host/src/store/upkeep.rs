@@ -1,5 +1,6 @@
 //! What keeps a store in order: retention, sealed secrets, moving from one store to another.
 
+use super::plugin_state::{Space, Stored};
 use super::{
     AttemptRecord, EndpointHealth, NewEvent, PlanState, Quarantined, StoredDelivery, StoredReplay,
 };
@@ -45,6 +46,8 @@ pub struct Pruned {
     pub deliveries: u64,
     /// Quarantined bodies.
     pub quarantined: u64,
+    /// Keys of plugins whose time was over.
+    pub plugin_state: u64,
     /// Whether there is more to remove now.
     pub is_more: bool,
 }
@@ -117,6 +120,24 @@ pub enum Record {
         /// The last one used.
         sequence: i64,
     },
+    /// A key of a plugin's state, its time over or not.
+    PluginState {
+        /// Whose.
+        space: Space,
+        /// The key.
+        key: String,
+        /// Its value, version and time.
+        stored: Stored,
+    },
+}
+
+// === impl Pruned ===
+
+impl Pruned {
+    /// The most rows of one kind.
+    pub fn most(&self) -> u64 {
+        self.events.max(self.deliveries).max(self.quarantined).max(self.plugin_state)
+    }
 }
 
 /// Where a copy stands: the kind of row and the last one read, opaque to everybody but the store.

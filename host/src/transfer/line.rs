@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 mod delivery;
 mod endpoint;
 mod event;
+mod plugin_state;
 mod replay;
 
 /// A line of an export.
@@ -40,6 +41,7 @@ pub enum Line {
         key: String,
         sequence: i64,
     },
+    PluginState(Box<plugin_state::Key>),
 }
 
 /// What is wrong with a line, in words.
@@ -66,6 +68,9 @@ pub fn line(record: &Record) -> Line {
         Record::Lane { source, key, sequence } => {
             Line::Lane { source: source.clone(), key: key.clone(), sequence: *sequence }
         }
+        Record::PluginState { space, key, stored } => {
+            Line::PluginState(Box::new(plugin_state::line(space, key, stored)))
+        }
     }
 }
 
@@ -81,6 +86,7 @@ pub fn record(line: Line) -> Result<Option<Record>, Wrong> {
         Line::Replay(line) => Record::Replay(replay::record(*line)?),
         Line::Secret(line) => Record::Secret(endpoint::secret_record(line)?),
         Line::Lane { source, key, sequence } => Record::Lane { source, key, sequence },
+        Line::PluginState(line) => plugin_state::record(*line)?,
     }))
 }
 

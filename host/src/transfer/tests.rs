@@ -35,6 +35,8 @@ async fn full() -> MemoryStore {
         expires_at: Some(later(9)),
     };
     store.put_secret(secret).await.unwrap();
+    let change = crate::store::conformance::set("PA_1", b"\0\xff");
+    store.change_plugin_state(later(0), change).await.unwrap();
     store
 }
 
@@ -55,6 +57,7 @@ async fn what_was_exported_is_imported_the_same() {
     assert_eq!(moved.new, moved.read.total());
     assert_eq!((moved.read.events, moved.read.deliveries, moved.read.attempts), (4, 6, 3));
     assert_eq!((moved.read.quarantined, moved.read.secrets, moved.read.lanes), (1, 1, 1));
+    assert_eq!(moved.read.plugin_state, 1);
     assert_eq!(String::from_utf8(exported(&other).await).unwrap(), text);
     assert_eq!(other.event(event(1).id).await.unwrap(), store.event(event(1).id).await.unwrap());
     // Once more changes nothing.

@@ -14,7 +14,7 @@ const COMMON: [&str; 4] = ["tasks", "metrics", "clock", "crash"];
 
 /// The allowed edges between the modules of `host`, beside those to [`COMMON`]. ARCHITECTURE.md
 /// draws the same.
-const EDGES: [(&str, &[&str]); 24] = [
+const EDGES: [(&str, &[&str]); 26] = [
     ("main", &["cli"]),
     (
         "cli",
@@ -26,14 +26,27 @@ const EDGES: [(&str, &[&str]); 24] = [
     (
         "app",
         &[
-            "admin", "config", "deliver", "entropy", "ingest", "plugin", "replay", "retain",
-            "route", "store", "tls", "vault",
+            "admin",
+            "config",
+            "connector",
+            "deliver",
+            "entropy",
+            "ingest",
+            "outside",
+            "plugin",
+            "replay",
+            "retain",
+            "route",
+            "store",
+            "tls",
+            "vault",
         ],
     ),
     ("config", &["ingest", "plugin", "store", "tls", "vault"]),
     ("ingest", &["entropy", "store"]),
     ("route", &["entropy", "plugin", "store"]),
-    ("deliver", &["entropy", "store", "tls", "vault"]),
+    ("deliver", &["connector", "entropy", "store", "tls", "vault"]),
+    ("connector", &["store"]),
     ("replay", &["entropy", "store"]),
     ("retain", &["entropy", "store"]),
     ("vault", &["entropy", "store"]),
@@ -41,7 +54,8 @@ const EDGES: [(&str, &[&str]); 24] = [
     ("transfer", &["store", "view"]),
     ("view", &["operate", "replay", "store", "vault"]),
     ("admin", &["store"]),
-    ("plugin", &[]),
+    ("plugin", &["entropy"]),
+    ("outside", &["connector", "plugin", "store", "tls"]),
     ("store", &[]),
     ("tasks", &[]),
     ("metrics", &[]),
@@ -122,7 +136,7 @@ fn no_arrow_points_back() {
 
 #[test]
 fn only_ingest_cli_and_config_know_livekits_wire() {
-    let knows = ["ingest", "cli", "config", "app", "route", "metrics", "store"];
+    let knows = ["ingest", "cli", "config", "app", "route", "metrics", "store", "outside"];
     for file in rust_files(&root().join("host/src")) {
         let module = module_of(&file);
         if code(&file).contains("livekit_webhook_wire") {

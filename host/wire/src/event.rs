@@ -17,7 +17,7 @@ pub mod ingress;
 pub mod participant;
 pub mod problems;
 pub mod room;
-mod table;
+pub mod table;
 pub mod track;
 pub mod view;
 
@@ -204,6 +204,11 @@ impl Event {
             self.participant().and_then(ParticipantInfo::identity),
             agents.and_then(ParticipantInfo::identity),
         ])
+    }
+
+    /// The table of an event's own fields; those of its parts are reached from it.
+    pub fn rows() -> &'static [table::Row] {
+        Fields::rows()
     }
 
     /// The known fields that do not fit, at most [`problems::PROBLEMS_MAX`].

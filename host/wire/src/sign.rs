@@ -1,5 +1,5 @@
-//! What LiveKit does when it sends: the token over a body. For `send`, for LiveKit-mode deliveries,
-//! for tests.
+//! Tokens: what LiveKit does when it sends, over a body, for `send`, for LiveKit-mode deliveries and
+//! for tests; and what its server API takes.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -27,6 +27,38 @@ pub fn authorization(api_key: &str, secret: &[u8], body: &[u8], now_s: i64) -> S
     let claims = format!(
         r#"{{"iss":{issuer},"exp":{expires_at_s},"nbf":{now_s},"iat":{now_s},"sha256":"{sha256}"}}"#
     );
+    signed(secret, HEADER, &claims)
+}
+
+/// What a token for LiveKit's server API allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant<'a> {
+    /// To list rooms.
+    RoomList,
+    /// To look into this room.
+    RoomAdmin(&'a str),
+    /// To list egresses.
+    RoomRecord,
+}
+
+/// A token for LiveKit's server API, an HS256 JWT that begins at `now_s` and lives for `lifetime_s`.
+/// It goes behind `Bearer`.
+pub fn access_token(
+    api_key: &str,
+    secret: &[u8],
+    grant: Grant<'_>,
+    now_s: i64,
+    lifetime_s: i64,
+) -> String {
+    let issuer = serde_json::Value::from(api_key);
+    let expires_at_s = now_s.saturating_add(lifetime_s);
+    let video = match grant {
+        Grant::RoomList => serde_json::json!({ "roomList": true }),
+        Grant::RoomAdmin(room) => serde_json::json!({ "roomAdmin": true, "room": room }),
+        Grant::RoomRecord => serde_json::json!({ "roomRecord": true }),
+    };
+    let claims =
+        format!(r#"{{"iss":{issuer},"exp":{expires_at_s},"nbf":{now_s},"video":{video}}}"#);
     signed(secret, HEADER, &claims)
 }
 

@@ -4,6 +4,8 @@
 //! "at_load": "loop" }`. It exports three interfaces, so that their order and their merging are
 //! tested too.
 
+mod cpu;
+
 use livekit_webhook_plugin::prelude::*;
 use serde::Deserialize;
 use std::hint::black_box;
@@ -66,7 +68,9 @@ fn attack(event: &Event) -> Result<Vec<Draft>, Failure> {
             Ok(vec![Draft { attributes, ..draft(b"{}".to_vec()) }])
         }
         _ => {
-            run(attack);
+            if !cpu::run(attack, event) {
+                run(attack);
+            }
             Ok(vec![draft(format!("{{\"calls\":{calls}}}").into_bytes())])
         }
     }

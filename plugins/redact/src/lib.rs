@@ -5,8 +5,8 @@
 //! the spelling of numbers and the whitespace stay. A body that is not JSON is rejected, since
 //! nothing can be said about what is in it.
 //!
-//! Non-guarantee: a phone number that somebody wrote into a name, an identity or metadata is not
-//! found. Name those members in `fields` if they may hold one.
+//! Non-guarantee: a phone number that somebody wrote into a name, an identity or metadata is found
+//! only with `phones`, and only in its international form.
 
 mod rule;
 mod scan;
@@ -32,6 +32,9 @@ struct Config {
     /// What stands in place of a text. A value that is not a text becomes `null`.
     #[serde(default = "replacement")]
     replace: String,
+    /// Whether telephone numbers within any text are replaced too.
+    #[serde(default)]
+    phones: bool,
 }
 
 fn shipped() -> Vec<String> {
@@ -52,7 +55,8 @@ fn redact(event: Event) -> Result<Event, Failure> {
     let config: Config = config()?;
     let rules = rules(&config)?;
     let replace = serde_json::to_string(&config.replace)?;
-    match scan::redact(event.json(), &rules, &replace) {
+    let wish = scan::Wish { rules: &rules, phones: config.phones, replace: &replace };
+    match scan::redact(event.json(), wish) {
         Ok(scan::Redacted { body, removed }) => {
             metrics::count("removed", removed, &[]);
             Ok(event.with_body(body))
@@ -62,7 +66,7 @@ fn redact(event: Event) -> Result<Event, Failure> {
 }
 
 fn rules(config: &Config) -> Result<Vec<Rule>, String> {
-    let Config { fields, replace } = config;
+    let Config { fields, replace, .. } = config;
     if replace.len() > REPLACE_BYTES_MAX {
         return Err(format!("replace: {} bytes, at most {REPLACE_BYTES_MAX}", replace.len()));
     }

@@ -10,15 +10,25 @@ pub const DEFAULT: &str = "default";
 const NAMES_MAX: usize = 32;
 
 /// Secrets that LiveKit's events are known to carry, and phone numbers.
-const SHIPPED: [&str; 11] = [
+const SHIPPED: [&str; 21] = [
     "**.turnPassword",
+    "**.turn_password",
     "**.streamKey",
+    "**.stream_key",
     "**.token",
+    "**.accessToken",
+    "**.access_token",
     "**.sessionToken",
+    "**.session_token",
     "**.password",
+    "**.passphrase",
     "**.secret",
+    "**.apiSecret",
+    "**.api_secret",
     "**.accessKey",
+    "**.access_key",
     "**.accountKey",
+    "**.account_key",
     "**.credentials",
     "/**/attributes/sip.phoneNumber",
     "/**/attributes/sip.trunkPhoneNumber",

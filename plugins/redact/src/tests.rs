@@ -62,6 +62,54 @@ fn an_escaped_name_or_a_repeated_one_does_not_hide_a_secret() {
 }
 
 #[test]
+fn metadata_that_is_json_is_looked_into_by_rule() {
+    let config =
+        json!({ "fields": ["default", "participant.metadata.email", "/room/metadata/a/*/b"] });
+    check_redacted(
+        config,
+        r#"{"participant":{"metadata":"{\"email\":\"x@y\",\"n\":1.0,\"deep\":\"{\\\"token\\\":7}\"}"},"room":{"metadata":"{\"a\":[{\"b\":2}]}"}}"#,
+        r#"{"participant":{"metadata":"{\"email\":\"[redacted]\",\"n\":1.0,\"deep\":\"{\\\"token\\\":null}\"}"},"room":{"metadata":"{\"a\":[{\"b\":null}]}"}}"#,
+    );
+}
+
+#[test]
+fn a_text_that_has_nothing_to_remove_keeps_its_escapes() {
+    let odd = r#"{"room":{"metadata":"{\u0022a\":\"\u003c\"}","name":"{not json","x":"[1, 2]"}}"#;
+    check_redacted(json!({}), odd, odd);
+}
+
+#[test]
+fn telephone_numbers_within_texts_are_removed_when_asked() {
+    let body = r#"{"identity":"sip_+15105550100","text":"+1 +49301234567, 1+1=2 +1234567890123456","m":"{\"n\":\"+4930123456\"}"}"#;
+    check_redacted(json!({}), body, body);
+    check_redacted(
+        json!({ "phones": true, "replace": "\"#\"" }),
+        body,
+        r##"{"identity":"sip_\"#\"","text":"+1 \"#\", 1+1=2 +1234567890123456","m":"{\"n\":\"\\\"#\\\"\"}"}"##,
+    );
+}
+
+#[test]
+fn no_secret_of_a_sampled_event_is_left() {
+    native::set_config(&json!({}));
+    for kind in native::KINDS {
+        let event = redact(native::sample(kind).unwrap()).unwrap();
+        let text = String::from_utf8(event.json().to_vec()).unwrap();
+        assert!(!text.contains("NOT-A-SECRET"), "{kind}: {text}");
+    }
+}
+
+#[test]
+fn no_secret_of_any_kind_is_left() {
+    let body = include_str!("../fixtures/everything.json");
+    native::set_config(&json!({ "phones": true, "fields": ["default", "**.metadata.email"] }));
+    let event = redact(Event::from_json(body).unwrap()).unwrap();
+    let text = String::from_utf8(event.json().to_vec()).unwrap();
+    assert_eq!(text, include_str!("../fixtures/everything.redacted.json"));
+    assert!(!text.contains("hunter2") && !text.contains("+1510"), "{text}");
+}
+
+#[test]
 fn rules_match_names_from_the_top_and_stars_stand_for_names() {
     #[track_caller]
     fn check_rule(rule: &str, path: &str, expect: bool) {

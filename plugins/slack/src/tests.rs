@@ -1,6 +1,7 @@
 use super::*;
 use livekit_webhook_plugin::native;
-use serde_json::{Value, json};
+use livekit_webhook_plugin::story::Style;
+use serde_json::{Map, Value, json};
 
 fn post_of(body: &str) -> Value {
     native::set_config(&json!({ "events": ["*"] }));
@@ -55,7 +56,7 @@ fn what_a_user_named_cannot_mention_anybody_or_make_a_link() {
 
 #[test]
 fn long_names_and_texts_are_cut_where_slack_would_refuse_them() {
-    assert_eq!(post::name(&"x".repeat(1000)).chars().count(), 151);
+    assert_eq!(post::Mrkdwn.name(&"x".repeat(1000)).chars().count(), 151);
     let text = post::cut(&"&amp;".repeat(1000), 3000);
     assert!(text.chars().count() <= 3000);
     assert!(text.ends_with("&amp;…"), "{text}");
@@ -78,12 +79,27 @@ fn only_chosen_events_are_posted() {
 fn a_configuration_that_cannot_be_right_is_refused_in_words() {
     #[track_caller]
     fn check_config(config: Value, expect: &str) {
-        let config: Config = serde_json::from_value(config).unwrap();
-        let refusal = check(&config).unwrap_err();
+        let refusal = match serde_json::from_value::<Config>(config) {
+            Ok(config) => check(&config).unwrap_err(),
+            Err(error) => error.to_string(),
+        };
         assert!(refusal.contains(expect), "{refusal}");
     }
     check_config(json!({ "events": [] }), "must name 1 to 64");
     check_config(json!({ "events": ["Room Started"] }), "is not a type of event");
     check_config(json!({ "channel": "" }), "channel: must have");
-    assert!(serde_json::from_value::<Config>(json!({ "chanel": "x" })).is_err());
+    check_config(json!({ "channel": "x".repeat(81) }), "channel: must have");
+    check_config(json!({ "chanel": "x" }), "unknown field");
+}
+
+#[test]
+fn every_type_of_event_makes_the_golden_post() {
+    native::set_config(&json!({ "events": ["*"] }));
+    let mut posts = Map::new();
+    for kind in native::KINDS {
+        let draft = slack(&native::sample(kind).unwrap()).unwrap().unwrap();
+        posts.insert(kind.to_owned(), serde_json::from_slice(&draft.body).unwrap());
+    }
+    let posts = format!("{:#}\n", Value::Object(posts));
+    assert_eq!(posts, include_str!("../fixtures/golden.json"));
 }

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use livekit_webhook_core::delivery::DeadReason;
+use livekit_webhook_core::attempt::{ErrorClass, Outcome};
+use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_tests::authority::{Authority, Server};
 use livekit_webhook_tests::envoy::{Envoy, Setup};
 use livekit_webhook_tests::exchange::{BOUND, event, post};
 use livekit_webhook_tests::gateway::Gateway;
@@ -48,6 +50,44 @@ async fn a_delivery_goes_through_envoy_to_the_very_address_the_host_has_judged()
     let target = format!(r#""target":"127.0.0.1:{port}""#);
     until("Envoy has logged the tunnel", || Ok(envoy.access_log().contains(&target))).await?;
     ensure!(!envoy.access_log().contains("localhost"), "{}", envoy.access_log());
+    Ok(())
+}
+
+/// Envoy is asked for an address and carries bytes; who is at the other end is still judged by the
+/// name in the endpoint's URL.
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_runs_through_the_tunnel_from_the_host_to_the_endpoint() -> Result<()> {
+    let envoy = tokio::task::spawn_blocking(egress).await??;
+    let authority = Authority::new()?;
+    let files = tempfile::tempdir()?;
+    authority.write(files.path())?;
+    let root = format!(
+        "retry = [\"0s\"]\nca_file = {:?}",
+        files.path().join("ca.pem").display().to_string()
+    );
+    let servers = [("one", Server::new("localhost")), ("imposter", Server::new("other.example"))];
+    let mut setup = with_source().deliver(&format!(
+        "allow = [\"127.0.0.1:*\", \"[::1]:*\"]\nproxy = \"http://{}\"",
+        envoy.listener()
+    ));
+    let mut receivers = Vec::new();
+    for (name, server) in servers {
+        let receiver = Receiver::start_with_tls(authority.acceptor(&server)?).await?;
+        let url = format!("https://localhost:{}/hook", receiver.address().port());
+        setup = setup.endpoint(name, &url, &root).subscription(name, "");
+        receivers.push(receiver);
+    }
+    let gateway = Gateway::start(&setup, BOUND).await?;
+    ensure!(post(gateway.address(), &event("room_started", "r", "EV_1")).await?.status == 200);
+    let ledger = gateway.ledger()?;
+    let row = ledger.wait_ended("one", 1, BOUND).await?.remove(0);
+    ensure!(row.state == State::Delivered, "{row:?}");
+    let row = ledger.wait_ended("imposter", 1, BOUND).await?.remove(0);
+    let attempt = ledger.attempts(&row).await?.remove(0);
+    ensure!(attempt.outcome == Outcome::Failed(ErrorClass::Tls), "{attempt:?}");
+    let seen: Vec<_> = receivers.iter().map(|receiver| receiver.seen().len()).collect();
+    ensure!(seen == [1, 0], "{seen:?}");
+    ensure!(envoy.stat("http.egress.downstream_rq_total")? == 2);
     Ok(())
 }
 

@@ -53,7 +53,7 @@ async fn every_verb_prints_the_json_it_promises() -> Result<()> {
     let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
     let sealing = format!("[secrets]\nkeys = [{{ id = \"k1\", secret = \"{key}\" }}]");
     let setup = with_source()
-        .deliver(&format!("allow = [\"127.0.0.1:*\"]\n\n{sealing}"))
+        .deliver(&format!("allow = [\"127.0.0.1:*\"]\nhost = \"gateway-1\"\n\n{sealing}"))
         .endpoint("one", &receiver.url("/"), ONCE)
         .endpoint("kept", &receiver.url("/"), "signing = [\"standard\"]")
         .subscription("one", "");

@@ -1,11 +1,15 @@
 //! What isolation costs: `redact` on a 2 KB event, with a fresh instance for each event and with
 //! one that is reused.
 //!
-//! Four cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
+//! Six cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
 //! them: the host's own `Plugin::call`; the same component in a fresh store of bare wasmtime with
-//! the same engine settings; bare wasmtime with one instance for all events; and the host's call on
-//! two threads at once. The second and the first differ by what the host adds (limits, log,
-//! accounting), the third and the second by the price of a fresh instance.
+//! the same engine settings; bare wasmtime with one instance for all events; the host's call on two
+//! threads at once; bare wasmtime on two threads; and the host's call with a warm instance. The
+//! second and the first differ by what the host adds (limits, log, accounting), the third and the
+//! second by the price of a fresh instance. The two with two threads tell what is ours of what does
+//! not scale. `plugin/rest.rs` has the other rows.
+
+pub mod rest;
 
 use super::table::Table;
 use anyhow::Context as _;
@@ -13,6 +17,7 @@ use bytes::Bytes;
 use livekit_webhook::plugin::Input;
 use livekit_webhook::plugin::engine::Engine;
 use livekit_webhook::plugin::registry::{Options, Plugin};
+use livekit_webhook::plugin::warm::Instances;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,17 +61,13 @@ pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyh
     let engine = Engine::new()?;
     let options = Options::default();
     let host = Plugin::load(&engine, "redact", Bytes::from(wasm.clone()), options).await?;
-    let raw = Raw::new(&wasm, body.clone()).map_err(engine_error)?;
+    let options = Options { instances: Instances::warm(), ..Options::default() };
+    let warm = Plugin::load(&engine, "redact", Bytes::from(wasm.clone()), options).await?;
+    let raw = Arc::new(Raw::new(&wasm, body.clone()).map_err(engine_error)?);
     let (mut reused_store, reused) = raw.instance().await.map_err(engine_error)?;
-    let input = Input {
-        id: "ev_bench".to_owned(),
-        kind: "room_started".to_owned(),
-        attempt: 1,
-        body,
-        ..Input::default()
-    };
+    let input = input(body);
 
-    let mut samples: [Vec<f64>; 4] = Default::default();
+    let mut samples: [Vec<f64>; 6] = Default::default();
     // Round 0 warms up and is not counted.
     for round in 0..=rounds {
         let calls = if round == 0 { WARM_UP_CALLS } else { CALLS_A_ROUND };
@@ -74,10 +75,7 @@ pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyh
         fresh_calls(host.clone(), input.clone(), calls).await?;
         let host_fresh = started.elapsed();
         let started = Instant::now();
-        for _ in 0..calls {
-            let (mut store, instance) = raw.instance().await.map_err(engine_error)?;
-            Raw::call(&mut store, &instance).await.map_err(engine_error)?;
-        }
+        raw_calls(raw.clone(), calls).await?;
         let raw_fresh = started.elapsed();
         let started = Instant::now();
         for _ in 0..calls {
@@ -93,8 +91,20 @@ pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyh
             ended??;
         }
         let host_threads = started.elapsed() / THREADS;
+        let started = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..THREADS {
+            tasks.spawn(raw_calls(raw.clone(), calls));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended??;
+        }
+        let raw_threads = started.elapsed() / THREADS;
+        let started = Instant::now();
+        fresh_calls(warm.clone(), input.clone(), calls).await?;
+        let host_warm = started.elapsed();
         if round > 0 {
-            let took = [host_fresh, raw_fresh, raw_reused, host_threads];
+            let took = [host_fresh, raw_fresh, raw_reused, host_threads, raw_threads, host_warm];
             for (sample, took) in samples.iter_mut().zip(took) {
                 sample.push(took.as_secs_f64() * 1e6 / f64::from(calls));
             }
@@ -103,17 +113,38 @@ pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyh
     tell(rounds, &samples, table)
 }
 
-fn tell(rounds: usize, samples: &[Vec<f64>; 4], table: &mut Table<'_>) -> anyhow::Result<()> {
-    let [host_fresh, raw_fresh, raw_reused, host_threads] = samples;
+/// The event that everything is measured with.
+fn input(body: Bytes) -> Input {
+    Input {
+        id: "ev_bench".to_owned(),
+        kind: "room_started".to_owned(),
+        attempt: 1,
+        body,
+        ..Input::default()
+    }
+}
+
+fn tell(rounds: usize, samples: &[Vec<f64>; 6], table: &mut Table<'_>) -> anyhow::Result<()> {
+    let [host_fresh, raw_fresh, raw_reused, host_threads, raw_threads, host_warm] = samples;
     let overhead: Vec<_> = host_fresh.iter().zip(raw_fresh).map(|(host, raw)| host - raw).collect();
     let how = format!("{EVENT_BYTES} bytes, {rounds} rounds of {CALLS_A_ROUND} calls a case");
     table.section("Run a plugin: redact on one event", how)?;
     table.value("host, a fresh instance for each event", host_fresh, "us", "<= 25")?;
     table.value("bare wasmtime, fresh instance", raw_fresh, "us", "")?;
     table.value("bare wasmtime, one instance reused", raw_reused, "us", "")?;
+    table.value("host, a warm instance", host_warm, "us", "")?;
     table.value("the host's own part", &overhead, "us", "<= 3")?;
     table.ratio("host fresh / reused", host_fresh, raw_reused, "<= 1.6")?;
     table.ratio("events/s on 2 threads / on 1", host_fresh, host_threads, ">= 1.7")?;
+    table.ratio("the same of bare wasmtime", raw_fresh, raw_threads, "")?;
+    Ok(())
+}
+
+async fn raw_calls(raw: Arc<Raw>, calls: u32) -> anyhow::Result<()> {
+    for _ in 0..calls {
+        let (mut store, instance) = raw.instance().await.map_err(engine_error)?;
+        Raw::call(&mut store, &instance).await.map_err(engine_error)?;
+    }
     Ok(())
 }
 

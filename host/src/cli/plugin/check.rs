@@ -21,7 +21,7 @@ pub struct Report {
 
 /// What is wrong, and what to do.
 #[derive(Debug)]
-struct Problem {
+pub struct Problem {
     text: String,
     advice: &'static str,
 }
@@ -62,7 +62,8 @@ pub async fn report(wasm: Bytes, config: Bytes) -> Result<Report, engine::Error>
     Ok(report)
 }
 
-fn problem(error: &load::Error) -> Problem {
+/// What `error` means to the author.
+pub fn problem(error: &load::Error) -> Problem {
     let advice = match error {
         load::Error::TooLarge { .. } => {
             "build it with the `guest` profile, or raise the limit component_bytes"
@@ -70,7 +71,11 @@ fn problem(error: &load::Error) -> Problem {
         load::Error::NotWasm => "give the .wasm file that `plugin pack` wrote",
         load::Error::CoreModule => "livekit-webhook plugin pack MODULE.wasm",
         load::Error::UnmetImports { .. } => {
-            "build for wasm32-unknown-unknown, and use nothing that needs files, sockets, clocks or randomness"
+            "Rust: build for wasm32-unknown-unknown; JavaScript and Python: rebuild with --stub-wasi, as `plugin build` does; use nothing that needs files, sockets, clocks or randomness"
+        }
+        load::Error::Manifest(_) => "mend plugin.toml, and run `livekit-webhook plugin build`",
+        load::Error::ConfigRefused(_) => {
+            "`livekit-webhook plugin inspect` shows which configuration it takes"
         }
         load::Error::NoInterface { .. } => {
             "put one of the SDK's attributes on a function, such as #[transform]"
@@ -90,6 +95,12 @@ fn problem(error: &load::Error) -> Problem {
         source = cause.source();
     }
     Problem { text, advice }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "problem     {}\nwhat to do  {}", self.text, self.advice)
+    }
 }
 
 // === impl Report ===
@@ -142,10 +153,7 @@ impl Report {
                 writeln!(out, "config      {config}")?;
                 writeln!(out, "starts      yes")
             }
-            Some(Problem { text, advice }) => {
-                writeln!(out, "problem     {text}")?;
-                writeln!(out, "what to do  {advice}")
-            }
+            Some(problem) => writeln!(out, "{problem}"),
         }
     }
 }

@@ -1,16 +1,27 @@
 //! A core module with the SDK's description of its world, made a component.
 
+use super::build;
+use crate::plugin::manifest::Manifest;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use wit_component::ComponentEncoder;
 
-/// Writes the component of `module` to `output`.
+/// Writes the component of `module` to `output`, with `manifest` in it when there is one.
 ///
 /// # Errors
 /// When `output` or `out` cannot be written.
-pub fn run(module: &[u8], output: &Path, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    match pack(module) {
+pub fn run(
+    module: &[u8],
+    manifest: Option<Manifest>,
+    output: &Path,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    let component = pack(module).and_then(|component| match manifest {
+        None => Ok(component),
+        Some(manifest) => build::finish(manifest, &component).map(|(_, component)| component),
+    });
+    match component {
         Ok(component) => {
             std::fs::write(output, &component)?;
             writeln!(out, "{}: {} bytes", output.display(), component.len())?;

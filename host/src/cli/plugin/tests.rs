@@ -76,10 +76,112 @@ async fn a_file_or_an_option_that_cannot_be_used_is_a_usage_error() {
 #[tokio::test]
 async fn pack_refuses_what_it_cannot_make_a_component_of() {
     let (_folder, component) = scratch("c.wasm", b"\0asm\x0d\0\x01\0");
-    let (ok, text) = run_in(Command::Pack { module: component, output: None }).await;
+    let (ok, text) =
+        run_in(Command::Pack { module: component, output: None, manifest: None }).await;
     assert!(!ok && text.contains("a component already"), "{text}");
     let (_folder, bare) = scratch("m.wasm", b"\0asm\x01\0\0\0");
-    let (ok, text) = run_in(Command::Pack { module: bare.clone(), output: None }).await;
+    let (ok, text) =
+        run_in(Command::Pack { module: bare.clone(), output: None, manifest: None }).await;
     assert!(!ok && text.contains("no description of its world"), "{text}");
     assert!(!bare.with_extension("component.wasm").exists());
+}
+
+/// The shipped redact, with a manifest that asks for much.
+fn asking_file() -> (tempfile::TempDir, PathBuf) {
+    let text = "schema = 1\nname = \"asks\"\nversion = \"1.2.3\"\nlicense = \"MIT\"\n\
+        [permissions]\nstate = \"ro\"\nlivekit = [\"get-room\"]\nclock = \"real\"\n\
+        [[permissions.http]]\nhost = \"a.com\"\nmethods = [\"POST\"]\nsecrets = [\"token\"]\n\
+        [limits]\ndrafts = 2\n\
+        [config]\ntype = \"object\"\nrequired = [\"key\"]\n\
+        properties = { key = { type = \"string\", secret = true }, replace = { default = \"-\" } }\n\
+        [[fixture]]\nname = \"one\"\nevent = { event = \"room_started\" }\nconfig = { key = \"k\" }\n\
+        expect = { accept = true }\n";
+    let manifest = Manifest::parse(text, Path::new(".")).unwrap();
+    scratch(
+        "asks.wasm",
+        &manifest.embed(&std::fs::read(component_path("redact")).unwrap()).unwrap(),
+    )
+}
+
+fn inspect(file: PathBuf, json: bool) -> Command {
+    Command::Inspect(inspect::Options { file, json })
+}
+
+#[tokio::test]
+async fn inspect_tells_what_a_plugin_asks_for_without_running_it() {
+    let (_folder, file) = asking_file();
+    let (ok, text) = run_in(inspect(file.clone(), false)).await;
+    assert!(ok, "{text}");
+    for words in [
+        "name         asks 1.2.3",
+        "send requests: POST https://a.com:443/ with secrets token",
+        "read its state",
+        "ask LiveKit: get-room",
+        "see the machine's clock",
+        "drafts = 2 (default 32)",
+        "key: string, required, secret",
+        "replace, default \"-\"",
+        "fixtures     one",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in {text}");
+    }
+    let (_, json) = run_in(inspect(file, true)).await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["manifest"]["permissions"]["state"], "ro");
+    assert_eq!(json["secret_fields"][0], "key");
+    assert_eq!(json["sha256"].as_str().map(str::len), Some(64));
+}
+
+#[tokio::test]
+async fn inspect_refuses_what_is_no_component() {
+    let (_folder, core) = scratch("core.wasm", b"\0asm\x01\0\0\0");
+    let (ok, text) = run_in(inspect(core, false)).await;
+    assert!(!ok && text.contains("plugin pack"), "{text}");
+    let (_folder, other) = scratch("text.wasm", b"hello");
+    let (ok, text) = run_in(inspect(other, true)).await;
+    assert!(!ok && text.contains("no WebAssembly"), "{text}");
+}
+
+#[tokio::test]
+async fn new_refuses_a_name_that_no_plugin_may_have() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["", "../x", "Upper", "a b", "1st"] {
+        let options = new::Options {
+            name: name.to_owned(),
+            language: crate::plugin::manifest::Language::Rust,
+            kind: crate::plugin::Interface::Filter,
+            folder: Some(folder.path().join("x")),
+            sdk: None,
+        };
+        let mut out = Vec::new();
+        assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::from(USAGE), "{name:?}");
+    }
+    assert!(!folder.path().join("x").exists());
+}
+
+#[tokio::test]
+async fn every_template_has_a_manifest_that_can_be_read() {
+    use crate::plugin::Interface;
+    use crate::plugin::manifest::Language;
+    let folder = tempfile::tempdir().unwrap();
+    for (language, at) in Language::ALL {
+        for kind in Interface::ALL {
+            let name = format!("{language}-{}", kind.as_str());
+            let place = folder.path().join(&name);
+            let options = new::Options {
+                name: name.clone(),
+                language: at,
+                kind,
+                folder: Some(place.clone()),
+                sdk: None,
+            };
+            assert_eq!(new::run(&options, &mut Vec::new()).unwrap(), ExitCode::SUCCESS);
+            let manifest = read_manifest(&place).unwrap();
+            assert_eq!((manifest.fixtures.len(), manifest.name.as_str()), (2, name.as_str()));
+            for entry in ["README.md", "plugin.toml"] {
+                let text = std::fs::read_to_string(place.join(entry)).unwrap();
+                assert!(!text.contains("{{"), "{name}/{entry} has an empty place");
+            }
+        }
+    }
 }

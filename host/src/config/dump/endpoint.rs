@@ -71,6 +71,9 @@ fn request(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
         let headers: Vec<String> = endpoint.headers().iter().map(header).collect();
         writeln!(out, "headers = {{ {} }}", headers.join(", "))?;
     }
+    if let Some(content_type) = endpoint.content_type() {
+        writeln!(out, "content_type = {}", quoted(content_type))?;
+    }
     match endpoint.auth() {
         Some(Auth::Basic { user, .. }) => {
             writeln!(out, "auth = {{ basic = {{ user = {}, {REDACTED} }} }}", quoted(user))?;

@@ -4,7 +4,7 @@ use super::*;
 
 /// The base with `from` replaced by `to` must have exactly these problems.
 #[track_caller]
-fn check(from: &str, to: &str, expect: &[&str]) {
+pub fn check(from: &str, to: &str, expect: &[&str]) {
     assert!(BASE.contains(from), "{from}");
     let folder = folder();
     let text = BASE.replacen(from, to, 1);
@@ -19,7 +19,9 @@ const SOURCE: &str = "name = \"prod\"\n";
 const KEYS: &str = "keys = [{ api_key = \"APIabc\", secret = \"hush\" }]";
 const URL: &str = "url = \"https://billing.example.com/livekit\"";
 const SIGNED: &str = "secret = \"whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\"";
-const SUBSCRIPTION: &str = "endpoint = \"billing\"\n";
+const SERVER_SCHEME: &str =
+    "source[0].server: expected a URL that begins with https:// (https, http, wss or ws)";
+pub const SUBSCRIPTION: &str = "endpoint = \"billing\"\n";
 
 #[test]
 fn names_types_and_ranges() {
@@ -52,7 +54,7 @@ fn names_types_and_ranges() {
         "\ningest = 1\n[[source]]",
         &["ingest: expected a table, written [ingest], found a whole number"],
     );
-    let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription";
+    let unknown = "servers: is not known; known here: ingest, admin, store, deliver, source, plugins, plugin, secrets, endpoint, subscription";
     check("\n[[source]]", "\nservers = 1\n[[source]]", &[unknown]);
     let url = "store.url: expected sqlite: and a file, such as sqlite:livekit-webhook.db, or postgres://USER@HOST/DATABASE";
     check("\n[[source]]", "\n[store]\nurl = \"mysql://h\"\n[[source]]", &[url]);
@@ -106,9 +108,27 @@ fn sources_and_keys() {
         "\n[other]\n",
         &[
             "source: is missing: one [[source]] for each LiveKit project",
-            "other: is not known; known here: ingest, admin, store, deliver, source, plugin, secrets, endpoint, subscription",
+            "other: is not known; known here: ingest, admin, store, deliver, source, plugins, plugin, secrets, endpoint, subscription",
         ],
     );
+}
+
+#[test]
+fn servers_of_sources() {
+    let alone = "source[0].server: must be the address alone, such as https://lk.example.com";
+    let table = [
+        ("https://lk.example.com/rtc", alone),
+        ("https://lk.example.com/?a=b", alone),
+        ("lk.example.com", SERVER_SCHEME),
+        ("ftp://lk.example.com", SERVER_SCHEME),
+    ];
+    for (url, problem) in table {
+        check(KEYS, &format!("{KEYS}\nserver = \"{url}\""), &[problem]);
+    }
+    for url in ["http://127.0.0.1:7880", "ws://livekit", "wss://a.b/", "https://[::1]:7880"] {
+        let server = format!("{KEYS}\nserver = \"{url}\"");
+        parse(&BASE.replacen(KEYS, &server, 1), Path::new("/nowhere")).unwrap();
+    }
 }
 
 #[test]

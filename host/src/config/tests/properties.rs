@@ -45,6 +45,7 @@ fn word() -> impl Strategy<Value = String> {
         "scope",
         "expires",
         "ca_file",
+        "content_type",
     ];
     prop_oneof![proptest::sample::select(known.to_vec()).prop_map(str::to_owned), "[a-z_]{1,8}"]
 }

@@ -53,6 +53,15 @@ fn headers() {
 }
 
 #[test]
+fn content_type() {
+    let expect = "endpoint[0].content_type: must be a media type of at most 128 bytes, such as application/cloudevents+json, and none where deliveries are signed as LiveKit does";
+    for wrong in ["", "json", "a/b/c", "a b/c", "a/\\n", "a/b; x=\\u00e4"] {
+        check_more(&format!("content_type = \"{wrong}\""), expect);
+    }
+    check_more(&format!("content_type = \"a/{}\"", "b".repeat(127)), expect);
+}
+
+#[test]
 fn auth() {
     let one = "endpoint[0].auth: give one of basic, bearer and oauth2, such as auth = { bearer = { secret_file = \"token\" } }";
     check_more("auth = {}", one);
@@ -153,7 +162,7 @@ fn secrets_that_replace_each_other() {
     check(
         &format!("{SIGNED}\nexpires = 2026-12-01T00:00:00Z"),
         &[
-            "endpoint[0].expires: is not known; known here: name, url, signing, secrets, secret_file, secret_env, secret, livekit, hmac, headers, auth, ca_file, client_certificate_file, client_key_file, max_age, retry, client_errors, ordered, skip_after, batch, rate_per_second, burst, breaker, auto_disable, attempt_timeout_ms, in_flight_max",
+            "endpoint[0].expires: is not known; known here: name, url, signing, secrets, secret_file, secret_env, secret, livekit, hmac, headers, auth, content_type, ca_file, client_certificate_file, client_key_file, max_age, retry, client_errors, ordered, skip_after, batch, rate_per_second, burst, breaker, auto_disable, attempt_timeout_ms, in_flight_max",
         ],
     );
 }

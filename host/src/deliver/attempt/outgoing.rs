@@ -60,8 +60,8 @@ pub fn outgoing(
     }
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     let livekit = endpoint.signing().iter().any(|way| matches!(way, Signing::Livekit { .. }));
-    let content_type = if livekit { "application/webhook+json" } else { "application/json" };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let usual = if livekit { "application/webhook+json" } else { "application/json" };
+    set(&mut headers, CONTENT_TYPE, endpoint.content_type().unwrap_or(usual), false)?;
     set(&mut headers, WEBHOOK_ID, &subject.webhook_id, false)?;
     headers.insert(WEBHOOK_ATTEMPT, HeaderValue::from(subject.number));
     if let Some(sequence) = subject.sequence {

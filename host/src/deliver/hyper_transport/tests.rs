@@ -7,7 +7,7 @@ mod tls;
 mod way;
 
 use super::*;
-use crate::deliver::connector::resolver::SystemResolver;
+use crate::connector::resolver::SystemResolver;
 use crate::tasks::{Kind, Tasks};
 use hyper::HeaderMap;
 use livekit_webhook_core::endpoint::PlainHttp;

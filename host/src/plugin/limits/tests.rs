@@ -1,5 +1,4 @@
 use super::*;
-use wasmtime::ResourceLimiter;
 
 #[track_caller]
 fn check(name: &str, value: u64, expect: Result<(), &str>) {
@@ -27,14 +26,4 @@ fn every_default_is_within_its_cap_and_every_name_is_its_own() {
         assert_eq!(row.index, index);
         assert_eq!(Limits::default().get(*row), row.default);
     }
-}
-
-#[test]
-fn memories_are_summed_and_a_refusal_is_remembered() {
-    let mut growth = Growth::new(&Limits::default().with(MEMORY_BYTES, 100).unwrap());
-    assert!(growth.memory_growing(0, 60, None).unwrap());
-    assert!(!growth.memory_growing(0, 60, None).unwrap(), "a second memory shares the sum");
-    assert!(growth.refused());
-    assert!(growth.memory_growing(60, 100, None).unwrap());
-    assert_eq!(growth.peak_bytes(), 100);
 }

@@ -22,24 +22,37 @@ fn a_cut_never_splits_a_character_or_an_escape() {
 
 #[test]
 fn lines_and_bytes_past_the_limit_are_counted() {
+    let lines =
+        |limits: &Limits| Lines::new(&"p".into(), "e", limits, &Arc::new(Minute::new(limits)));
     let limits = Limits::default().with(LOG_LINES, 2).unwrap().with(LOG_LINE_BYTES, 8).unwrap();
-    let mut lines = Lines::new("p", "e", &limits);
+    let mut few = lines(&limits);
     for _ in 0..5 {
-        lines.push(2, "x", &[]);
+        few.push(2, "x", &[]);
     }
-    assert_eq!(lines.dropped(), 3);
+    assert_eq!(few.dropped(), 3);
     let limits = Limits::default().with(LOG_BYTES, 5).unwrap();
-    let mut lines = Lines::new("p", "e", &limits);
-    lines.push(2, "1234", &[]);
-    lines.push(2, "12", &[]);
-    assert_eq!(lines.dropped(), 1);
+    let mut short = lines(&limits);
+    short.push(2, "1234", &[]);
+    short.push(2, "12", &[]);
+    assert_eq!(short.dropped(), 1);
 }
 
 #[test]
 fn the_last_words_are_kept_even_when_the_line_is_dropped() {
     let limits = Limits::default().with(LOG_LINES, 1).unwrap();
-    let mut lines = Lines::new("p", "e", &limits);
+    let mut lines = Lines::new(&"p".into(), "e", &limits, &Arc::new(Minute::new(&limits)));
     lines.push(2, "x", &[]);
     lines.push(FATAL, "panicked\nhere", &[]);
     assert_eq!(lines.last_words(), Some("panicked\\nhere"));
+}
+
+#[test]
+fn a_minute_is_shared_by_all_calls_and_then_over() {
+    let limits = Limits::default().with(LOG_MINUTE_BYTES, 10).unwrap();
+    let minute = Minute::new(&limits);
+    assert!(minute.take(6));
+    assert!(!minute.take(5));
+    assert!(minute.take(4));
+    minute.written.lock().unwrap().0 = Instant::now().checked_sub(MINUTE).unwrap();
+    assert!(minute.take(10));
 }

@@ -4,7 +4,7 @@ use super::*;
 use std::sync::Mutex;
 
 /// What is logged on this thread while the guard lives.
-fn capture_log() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
+pub fn capture_log() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
     impl std::io::Write for Sink {
@@ -23,12 +23,12 @@ fn capture_log() -> (tracing::subscriber::DefaultGuard, impl Fn() -> String) {
     (tracing::subscriber::set_default(subscriber), text)
 }
 
-async fn attack(what: &str, limits: Limits) -> Result<Vec<Output>, Fault> {
+pub async fn attack(what: &str, limits: Limits) -> Result<Vec<Output>, Fault> {
     plugin("evil", "", limits).await.call(in_room(&format!("evil:{what}"))).await
 }
 
 #[track_caller]
-fn check_exceeded(outputs: Result<Vec<Output>, Fault>, expect: &str, expect_max: u64) {
+pub fn check_exceeded(outputs: Result<Vec<Output>, Fault>, expect: &str, expect_max: u64) {
     match outputs {
         Err(Fault::OutputExceeded { what, value, max }) => {
             assert!(what.contains(expect), "{what}");

@@ -38,11 +38,35 @@ fn component_importing(interface: &str) -> Bytes {
 
 #[tokio::test]
 async fn an_import_this_host_does_not_have_is_named() {
-    let wasm = component_importing("wasi:sockets/tcp@0.2.0");
-    let expect = "needs wasi:sockets/tcp@0.2.0; this host gives a plugin livekit-webhook:plugin/{types,log,config,metrics}@0.1.0";
+    let wasm = component_importing("wasi:nn/graph@0.2.0");
+    let expect = "needs wasi:nn/graph@0.2.0; this host gives a plugin livekit-webhook:plugin/{types,log,config,metrics,http,secrets,state,livekit}@0.1.1 and WASI 0.2, and nothing else";
     check_refused(wasm, "", expect).await;
-    let wasm = component_importing("livekit-webhook:plugin/http@0.1.0");
-    check_refused(wasm, "", "needs livekit-webhook:plugin/http@0.1.0").await;
+    let wasm = component_importing("livekit-webhook:plugin/files@0.1.0");
+    check_refused(wasm, "", "needs livekit-webhook:plugin/files@0.1.0").await;
+}
+
+#[tokio::test]
+async fn a_component_that_reaches_outside_exports_enrich_or_action() {
+    for interface in ["http", "secrets", "state", "livekit"] {
+        let import = format!("livekit-webhook:plugin/{interface}@0.1.1");
+        let expect = format!("imports {import}, which only a plugin that exports enrich or action");
+        check_refused(component_importing(&import), "", &expect).await;
+    }
+}
+
+#[tokio::test]
+async fn wasi_of_the_next_generation_is_refused_with_advice() {
+    let wasm = component_importing("wasi:cli/stdout@0.3.0");
+    check_refused(wasm, "", "needs wasi:cli/stdout@0.3.0; this host gives WASI 0.2: tell").await;
+}
+
+#[tokio::test]
+async fn a_contract_newer_than_this_host_is_refused_with_both_versions() {
+    let wasm = component_importing("livekit-webhook:plugin/log@0.1.9");
+    let expect = "was built for livekit-webhook:plugin@0.1.9, and this host has 0.1.1: update";
+    check_refused(wasm, "", expect).await;
+    let wasm = component_importing("livekit-webhook:plugin/log@0.2.0");
+    check_refused(wasm, "", "needs livekit-webhook:plugin/log@0.2.0").await;
 }
 
 #[tokio::test]
@@ -73,7 +97,7 @@ async fn a_file_over_the_limit_is_not_parsed() {
 async fn a_bad_configuration_is_refused_in_the_plugins_words() {
     let redact = component("redact");
     check_refused(redact.clone(), "{", "config is not JSON").await;
-    check_refused(redact.clone(), r#"{"field":[]}"#, "unknown field `field`").await;
+    check_refused(redact.clone(), r#"{"field":[]}"#, "not allowed ('field' was unexpected)").await;
     check_refused(redact, r#"{"fields":["a..b"]}"#, "has an empty name").await;
     let refused = r#"{"at_load":"refuse"}"#;
     check_refused(component("evil"), refused, "this plugin refuses").await;

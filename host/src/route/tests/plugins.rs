@@ -2,7 +2,9 @@
 
 use super::plan::PLAN_ATTEMPTS_MAX;
 use super::*;
+use crate::plugin::deploy::{Digest, Ground, Slot, Version};
 use crate::plugin::engine::Engine;
+use crate::plugin::permission::Permissions;
 use crate::plugin::registry::{OnError, Options, Plugin};
 use crate::plugin::tests::{component, generous};
 use livekit_webhook_core::delivery::DeadReason;
@@ -14,15 +16,30 @@ const SIP: &str = include_str!("../../../../plugins/redact/fixtures/participant_
 const SIP_REDACTED: &str =
     include_str!("../../../../plugins/redact/fixtures/participant_joined-sip.redacted.json");
 
-async fn plugin(name: &str, on_error: OnError) -> Arc<Plugin> {
+async fn plugin(name: &str, on_error: OnError, stage: &Ground) -> Arc<Slot> {
     let options = Options { limits: generous(), on_error: Some(on_error), ..Options::default() };
-    Plugin::load(&ENGINE, name, component(name), options).await.unwrap()
+    let wasm = component(name);
+    let digest = Digest::of(&wasm);
+    let plugin = Plugin::load(&ENGINE, name, wasm, options).await.unwrap();
+    let version = Version::new(plugin, digest, Permissions::default(), later(0));
+    Arc::new(Slot::new(name, Arc::new(version), Options::default(), stage.clone()))
+}
+
+/// Of slots whose time stands still.
+fn ground() -> Ground {
+    Ground {
+        clock: Arc::new(ManualClock::at(later(1_000))),
+        metrics: Arc::new(Metrics::new()),
+        tasks: Tasks::new(),
+        bell: Bell::new(),
+        folder: "/dev/null/none".into(),
+    }
 }
 
 async fn through(endpoint: &str, plugins: &[(&str, OnError)]) -> Subscriber {
     let mut subscriber = subscriber(endpoint, &[], &[]);
     for (name, on_error) in plugins {
-        subscriber.chain.push(plugin(name, *on_error).await);
+        subscriber.chain.push(plugin(name, *on_error, &ground()).await);
     }
     subscriber
 }
@@ -43,9 +60,6 @@ async fn a_changed_body_is_sent_to_whom_the_plugin_serves_only() {
     assert_eq!(stage.body("b").await, SIP);
     let stored = stage.store.event(event(1).id).await.unwrap().unwrap();
     assert_eq!(stored.event.body, SIP, "what was received stays as it is");
-    let text = stage.router.metrics.text();
-    let line = r#"livekit_webhook_plugin_calls_total{plugin="redact",outcome="ok"} 1"#;
-    assert!(text.contains(line), "{text}");
 }
 
 #[tokio::test]
@@ -59,6 +73,14 @@ async fn a_fault_follows_the_policy() {
         let stage = stage(subscribers);
         stage.append(in_room(1, room)).await;
         assert_eq!(stage.round().await.unwrap(), 1);
+        if room == "evil:trap" {
+            // A fault may pass: the one endpoint is planned again, twice.
+            assert_eq!(stage.endpoints(1).await, ["beside", "pass"]);
+            for _ in 0..2 {
+                stage.clock.advance(5_000);
+                assert_eq!(stage.round().await.unwrap(), 1);
+            }
+        }
         let found = stage.deliveries(1).await;
         let states: Vec<_> = found.iter().map(|one| (one.endpoint.as_str(), one.state)).collect();
         let dead = State::Dead(DeadReason::Plugin);
@@ -70,7 +92,8 @@ async fn a_fault_follows_the_policy() {
         let (plan, note) = stage.plan(1).await;
         let note = note.unwrap();
         assert_eq!(plan, PlanState::Planned);
-        assert!(note.contains("fail: evil: ") && note.contains("drop: evil: "), "{note}");
+        assert!(note.contains("fail: evil: "), "{note}");
+        assert!(room == "evil:trap" || note.contains("drop: evil: "), "{note}");
     }
 }
 
@@ -137,7 +160,10 @@ async fn webhook_ids_are_the_same_when_planned_again() {
 async fn too_many_events_of_one_are_a_fault() {
     let stage = stage(vec![through("a", &[("evil", OnError::Fail)]).await]);
     stage.append(in_room(1, "evil:drafts")).await;
-    stage.round().await.unwrap();
+    for _ in 0..3 {
+        stage.round().await.unwrap();
+        stage.clock.advance(5_000);
+    }
     let found = stage.deliveries(1).await;
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].state, State::Dead(DeadReason::Plugin));

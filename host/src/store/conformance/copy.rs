@@ -98,6 +98,7 @@ async fn fill(store: &dyn Store) {
         expires_at: Some(later(2)),
     };
     store.put_secret(secret).await.unwrap();
+    super::states::fill(store).await;
 }
 
 pub async fn an_empty_store_has_nothing_to_copy(store: &dyn Store) {
@@ -173,6 +174,16 @@ pub async fn a_copy_goes_on(store: &dyn Store, other: &dyn Store) {
     assert_eq!(of_b[0].item.body, Bytes::from_static(b"the plugin's"));
     let health = EndpointHealth { version: 3, ..other.healths().await.unwrap().remove(0) };
     assert_eq!(other.record_health(health).await.unwrap(), Recorded::Done);
+}
+
+pub async fn versions_go_on(store: &dyn Store, other: &dyn Store) {
+    for number in 0..5 {
+        store.change_plugin_state(START, set("k", &[number])).await.unwrap();
+    }
+    other.change_plugin_state(START, set("other", b"")).await.unwrap();
+    other.import(exported(store).await).await.unwrap();
+    let changed = other.change_plugin_state(START, set("new", b"")).await.unwrap();
+    assert_eq!(changed, plugin_state::Changed::Set(6));
 }
 
 pub async fn pages_have_a_limit(store: &dyn Store, other: &dyn Store) {

@@ -61,6 +61,14 @@ impl Tables {
         for (id, secret) in &self.secrets {
             add(7, &id.to_bytes(), Record::Secret(secret.clone()));
         }
+        for (space, rows) in &self.plugin_state {
+            for (key, stored) in &rows.keys {
+                let (plugin, source) = (space.plugin.as_bytes(), space.source.as_bytes());
+                let place = [plugin, &[0], source, &[0], key.as_bytes()].concat();
+                let (space, key, stored) = (space.clone(), key.clone(), stored.clone());
+                add(8, &place, Record::PluginState { space, key, stored });
+            }
+        }
         records
     }
 
@@ -100,6 +108,9 @@ impl Tables {
             Record::Quarantined(item) => insert(self.quarantine.entry(item.id), item),
             Record::Health(health) => insert(self.healths.entry(health.endpoint.clone()), health),
             Record::Secret(secret) => insert(self.secrets.entry(secret.id), secret),
+            Record::PluginState { space, key, stored } => {
+                self.import_plugin_state(space, key, stored)
+            }
         }
     }
 }
@@ -116,6 +127,7 @@ fn body_bytes(record: &Record) -> usize {
         Record::Delivery { body, .. } => body.as_ref().map_or(0, Bytes::len),
         Record::Attempt { attempt, .. } => attempt.response_start.len(),
         Record::Quarantined(item) => item.body.len(),
+        Record::PluginState { stored, .. } => stored.entry.value.len(),
         Record::Health(_) | Record::Replay(_) | Record::Secret(_) | Record::Lane { .. } => 0,
     }
 }

@@ -1,7 +1,9 @@
 //! The rows.
 
 use super::faults::Rule;
+use super::plugin_state::SpaceRows;
 use crate::store::leases::Leases;
+use crate::store::plugin_state::Space;
 use crate::store::{
     Appended, AttemptRecord, Depth, EndpointHealth, Fence, NewEvent, Oldest, PlanState,
     Quarantined, SealedSecret, StoredDelivery, StoredEvent, StoredReplay,
@@ -27,6 +29,7 @@ pub struct Tables {
     pub secrets: BTreeMap<SecretId, SealedSecret>,
     /// The last sequence of each source and lane.
     pub sequences: BTreeMap<(String, String), i64>,
+    pub plugin_state: BTreeMap<Space, SpaceRows>,
     pub rates: HashMap<String, RateState>,
     pub event_leases: Leases<EventId>,
     pub delivery_leases: Leases<DeliveryId>,

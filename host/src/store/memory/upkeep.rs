@@ -1,5 +1,6 @@
 //! Retention, size and order.
 
+use super::plugin_state::SpaceRows;
 use super::tables::Tables;
 use crate::store::{Finding, PlanState, Pruned, Retention};
 use livekit_webhook_core::delivery::State;
@@ -18,8 +19,8 @@ impl Tables {
         if let Some(bytes_max) = retention.bytes_max {
             self.prune_by_size(bytes_max, limit, &mut pruned);
         }
-        let most = pruned.events.max(pruned.deliveries).max(pruned.quarantined);
-        pruned.is_more = most >= limit as u64;
+        pruned.plugin_state = self.prune_plugin_state(now, limit);
+        pruned.is_more = pruned.most() >= limit as u64;
         pruned
     }
 
@@ -100,7 +101,8 @@ impl Tables {
         let deliveries = self.deliveries.values();
         let own = deliveries.map(|row| row.body.as_ref().map_or(0, bytes::Bytes::len));
         let quarantine = self.quarantine.values().map(|item| item.body.len());
-        events.chain(own).chain(quarantine).map(|bytes| bytes as u64 + ROW_BYTES).sum()
+        let rows = events.chain(own).chain(quarantine).map(|bytes| bytes as u64 + ROW_BYTES);
+        rows.chain(self.plugin_state.values().map(SpaceRows::bytes)).sum()
     }
 
     pub fn check(&self) -> Vec<Finding> {
@@ -129,6 +131,11 @@ impl Tables {
             }
             if stored.state != State::Pending && self.delivery_leases.has(id) {
                 findings.push(Finding(format!("{id} has ended and is under a claim")));
+            }
+        }
+        for (space, rows) in &self.plugin_state {
+            if !rows.is_whole() {
+                findings.push(Finding(format!("{space:?} counts other keys than there are")));
             }
         }
         findings

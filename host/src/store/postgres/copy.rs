@@ -7,7 +7,7 @@ use super::connect::{execute, query};
 use super::counters::{DELIVERY_BYTES, Delta, EVENT_BYTES};
 use super::fault::Fault;
 use super::types::{Id, big, encode, int, maybe, text};
-use super::{append, endpoint, lane, record, replay, rows, upkeep};
+use super::{append, endpoint, lane, plugin_state, record, replay, rows, upkeep};
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::{CopyCursor, Quarantined, Record, StoredDelivery, StoredEvent};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 use tokio_postgres::Row;
 
 /// Kinds of rows, in the order of a copy.
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Event,
     Kind::Lane,
     Kind::Replay,
@@ -27,6 +27,7 @@ const KINDS: [Kind; 8] = [
     Kind::Quarantined,
     Kind::Health,
     Kind::Secret,
+    Kind::PluginState,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ enum Kind {
     Quarantined,
     Health,
     Secret,
+    PluginState,
 }
 
 /// A row on its way out.
@@ -105,6 +107,7 @@ async fn page(client: &impl GenericClient, kind: Kind, key: &[u8]) -> Result<Vec
         Kind::Attempt => return attempts(client, key).await,
         Kind::Quarantined => (after_id(rows::QUARANTINED, "q.id", key, 64), quarantined),
         Kind::Health => return healths(client, key).await,
+        Kind::PluginState => return plugin_states(client, key).await,
         Kind::Secret => (after_id(rows::SECRET, "s.id", key, CLAIM_MAX), secret),
     };
     let rows = query(client, &sql, &[&id_of(key)]).await?;
@@ -198,6 +201,20 @@ async fn healths(client: &impl GenericClient, key: &[u8]) -> Result<Vec<Exported
     Ok(exported.take(CLAIM_MAX).collect())
 }
 
+async fn plugin_states(client: &impl GenericClient, key: &[u8]) -> Result<Vec<Exported>, Fault> {
+    // The space's number, then the key.
+    let (space, name) = key.split_at(key.len().min(4));
+    let space = space.try_into().map_or(i32::MIN, i32::from_be_bytes);
+    let found = plugin_state::export(client, (space, name)).await?;
+    let exported = found.into_iter().map(|(number, space, name, stored)| {
+        let key = [&number.to_be_bytes(), name.as_bytes()].concat();
+        let body_bytes = stored.entry.value.len();
+        let record = Record::PluginState { space, key: name, stored };
+        Exported { record, key, body_bytes }
+    });
+    Ok(exported.collect())
+}
+
 /// Names whose endpoints must have numbers before [`import`].
 pub fn endpoints(records: &[Record]) -> Vec<&str> {
     let names = records.iter().filter_map(|record| match record {
@@ -257,6 +274,9 @@ async fn import_one(
         }
         Record::Replay(replay) => replay::create(tx, replay).await,
         Record::Secret(secret) => upkeep::put_secret(tx, secret, false).await,
+        Record::PluginState { space, key, stored } => {
+            plugin_state::import(tx, space, key, stored).await
+        }
         Record::Lane { source, key, sequence } => {
             // Never back: a sequence is used once.
             let sql = "INSERT INTO lanes (source, key, sequence) VALUES ($1, $2, $3) \

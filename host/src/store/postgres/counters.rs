@@ -3,6 +3,7 @@
 
 use super::connect::{execute, one};
 use super::fault::Fault;
+use super::plugin_state;
 use super::types::count;
 use crate::store::Depth;
 use deadpool_postgres::GenericClient;
@@ -55,6 +56,8 @@ pub async fn depth(client: &impl GenericClient) -> Result<Depth, Fault> {
     })
 }
 
+/// Of all that is stored.
 pub async fn bytes(client: &impl GenericClient) -> Result<u64, Fault> {
-    count(&one(client, SUMS, &[]).await?, 4)
+    let rows = count(&one(client, SUMS, &[]).await?, 4)?;
+    Ok(rows.saturating_add(plugin_state::bytes(client).await?))
 }

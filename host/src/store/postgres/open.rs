@@ -9,6 +9,7 @@ use super::writer::Queue;
 use super::{PostgresStore, Shared, connect, schema, tls};
 use crate::tasks::{Kind, Tasks};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 /// How long the same event key is looked for, in milliseconds: 24 hours.
@@ -18,6 +19,8 @@ pub const CONNECTIONS_DEFAULT: usize = 16;
 /// Tasks that write events. Each has one transaction under way, so that one batch is collected
 /// while others are synced.
 const WRITERS: usize = 3;
+/// One in so many connections may be changing plugins' state.
+const STATE_SHARE: usize = 4;
 
 /// What may be set.
 #[derive(Clone, Debug)]
@@ -117,7 +120,8 @@ impl PostgresStore {
         let hints = Hints::new();
         tasks.spawn(Kind::Worker, "store-hints", hints.clone().run(address.clone()));
         let unreleased = Unreleased::default();
-        Ok(Self { shared, queue, hints, tasks, unreleased, is_reader: false })
+        let state_writes = Semaphore::new((options.connections_max / STATE_SHARE).max(1));
+        Ok(Self { shared, queue, hints, tasks, unreleased, state_writes, is_reader: false })
     }
 
     /// Opens the database at `address` for reading. Writes and claims answer
@@ -137,7 +141,8 @@ impl PostgresStore {
         let shared = Arc::new(shared(connections, &options));
         let (queue, _) = Queue::with_writers(&shared, 0);
         let (hints, tasks, unreleased) = (Hints::new(), Tasks::new(), Unreleased::default());
-        Ok(Self { shared, queue, hints, tasks, unreleased, is_reader: true })
+        let state_writes = Semaphore::new(1);
+        Ok(Self { shared, queue, hints, tasks, unreleased, state_writes, is_reader: true })
     }
 }
 

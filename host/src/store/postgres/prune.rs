@@ -5,6 +5,7 @@ use super::connect::query;
 use super::counters;
 use super::counters::{ATTEMPT_BYTES, DELIVERY_BYTES, Delta, EVENT_BYTES, QUARANTINED_BYTES};
 use super::fault::Fault;
+use super::plugin_state;
 use super::types::{Id, big};
 use crate::store::{Pruned, Retention};
 use deadpool_postgres::Transaction;
@@ -55,8 +56,9 @@ pub async fn step(
     if let Some(bytes_max) = retention.bytes_max {
         for_space(tx, bytes_max, most, &mut pruned, delta).await?;
     }
-    let removed = pruned.events.max(pruned.deliveries).max(pruned.quarantined);
-    pruned.is_more = removed >= limit.max(1) as u64;
+    // The last: plugins wait for the spaces that this locks.
+    pruned.plugin_state = plugin_state::prune(tx, now, most).await?;
+    pruned.is_more = pruned.most() >= limit.max(1) as u64;
     Ok(pruned)
 }
 

@@ -16,7 +16,7 @@ pub const UPKEEP_MAX: Duration = Duration::from_secs(6 * 3_600);
 const FINDINGS_MAX: i64 = 100;
 
 /// What must not be found. Each gives words for every row that breaks a rule.
-const RULES: [&str; 9] = [
+const RULES: [&str; 12] = [
     "SELECT 'event ' || e.id || ' has no plan' FROM events e \
      WHERE NOT EXISTS (SELECT 1 FROM plans p WHERE p.event = e.id)",
     "SELECT 'plan of ' || p.event || ' has no event' FROM plans p \
@@ -42,6 +42,15 @@ const RULES: [&str; 9] = [
      WHERE d.is_held = (d.place = 1 AND NOT EXISTS (SELECT 1 FROM plans p WHERE p.lane = d.lane \
      AND p.state = 0 AND p.sequence < d.sequence \
      AND NOT n.name = ANY (string_to_array(p.settled, ','))))",
+    "SELECT 'a key of plugin space ' || s.space || ' is in no space' FROM plugin_state s \
+     WHERE NOT EXISTS (SELECT 1 FROM plugin_spaces p WHERE p.id = s.space)",
+    "SELECT 'the space of plugin ' || p.plugin || ' for source ' || p.source \
+     || ' counts other keys than there are' FROM plugin_spaces p WHERE (p.keys, p.bytes) \
+     <> (SELECT count(*), coalesce(sum(octet_length(s.key) + \
+     octet_length(s.value)), 0)::BIGINT FROM plugin_state s WHERE s.space = p.id)",
+    "SELECT 'a key of plugin ' || p.plugin || ' for source ' || p.source \
+     || ' is ahead of its space' FROM plugin_state s JOIN plugin_spaces p ON p.id = s.space \
+     WHERE s.version > p.version",
 ];
 
 /// Looks at everything, in one snapshot.

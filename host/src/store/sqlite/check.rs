@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result};
 const DAMAGES_MAX: i64 = 100;
 
 /// Each counts rows that must not be there.
-const RULES: [(&str, &str); 18] = [
+const RULES: [(&str, &str); 21] = [
     (
         "events have no body",
         "SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT 1 FROM bodies WHERE id = e.body)",
@@ -96,6 +96,22 @@ const RULES: [(&str, &str); 18] = [
     (
         "quarantined items are counted wrong",
         "SELECT abs(quarantined - (SELECT count(*) FROM quarantine)) FROM store",
+    ),
+    (
+        "keys of plugins are in no space",
+        "SELECT count(*) FROM plugin_state s WHERE NOT EXISTS \
+         (SELECT 1 FROM plugin_spaces WHERE id = s.space)",
+    ),
+    (
+        "spaces of plugins count other keys than there are",
+        "SELECT count(*) FROM plugin_spaces p WHERE (keys, bytes) IS NOT \
+         (SELECT count(*), coalesce(sum(length(key) + length(value)), 0) \
+         FROM plugin_state WHERE space = p.id)",
+    ),
+    (
+        "keys of plugins are ahead of the last version of their space",
+        "SELECT count(*) FROM plugin_state s JOIN plugin_spaces p ON p.id = s.space \
+         WHERE s.version > p.version",
     ),
 ];
 

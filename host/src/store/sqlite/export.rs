@@ -3,6 +3,7 @@
 
 use super::rows;
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
+use crate::store::plugin_state::Space;
 use crate::store::{CopyCursor, Record, StoredEvent};
 use bytes::Bytes;
 use livekit_webhook_core::id::DeliveryId;
@@ -16,6 +17,7 @@ const ATTEMPTS: u8 = 4;
 const QUARANTINE: u8 = 5;
 const HEALTHS: u8 = 6;
 const SECRETS: u8 = 7;
+const PLUGIN_STATE: u8 = 8;
 
 /// A page under way.
 struct Page<'a> {
@@ -34,7 +36,7 @@ pub fn export(
     let (from, key) = after.and_then(|cursor| cursor.0.split_first()).unwrap_or((&EVENTS, &[]));
     let mut page =
         Page { conn: &tx, records: Vec::new(), bytes: ClaimBytes::default(), last: after.cloned() };
-    for kind in *from..=SECRETS {
+    for kind in *from..=PLUGIN_STATE {
         let key = if kind == *from { key } else { &[] };
         if !page.read(kind, key)? {
             return Ok((page.records, page.last));
@@ -91,12 +93,17 @@ impl Page<'_> {
                     Ok((number.to_be_bytes().to_vec(), 0, Record::Health(rows::health(row)?)))
                 })
             }
-            _ => {
+            SECRETS => {
                 let sql = format!("{} WHERE id > ?1 ORDER BY id", rows::SECRET);
                 self.rows(kind, &sql, [key], |row| {
                     let secret = rows::secret(row)?;
                     Ok((secret.id.to_bytes().to_vec(), secret.sealed.len(), Record::Secret(secret)))
                 })
+            }
+            _ => {
+                let (space, name) = key.split_at(key.len().min(8));
+                let space = space.try_into().map_or(-1, i64::from_be_bytes);
+                self.rows(kind, STATE, params![space, name], plugin_state)
             }
         }
     }
@@ -134,6 +141,19 @@ fn event(row: &Row<'_>) -> Result<(Vec<u8>, usize, Record)> {
     let (key, weight) = (event.id.to_bytes().to_vec(), event.body.len());
     let record = Record::Event { event, sequence, plan, plan_at, plan_attempts, settled, note };
     Ok((key, weight, record))
+}
+
+const STATE: &str = "SELECT s.space, s.key, s.value, s.version, s.expires_at, p.plugin, p.source \
+     FROM plugin_state s JOIN plugin_spaces p ON p.id = s.space \
+     WHERE (s.space, s.key) > (?1, ?2) ORDER BY s.space, s.key";
+
+fn plugin_state(row: &Row<'_>) -> Result<(Vec<u8>, usize, Record)> {
+    let (number, key, stored) =
+        (row.get::<_, i64>(0)?, rows::state_key(row, 1)?, rows::stored_state(row, 2)?);
+    let space = Space { plugin: row.get(5)?, source: row.get(6)? };
+    let place = [&number.to_be_bytes(), key.as_bytes()].concat();
+    let weight = stored.entry.value.len();
+    Ok((place, weight, Record::PluginState { space, key, stored }))
 }
 
 fn lane(row: &Row<'_>) -> Result<(Vec<u8>, usize, Record)> {

@@ -166,7 +166,7 @@ impl SqliteStore {
     }
 }
 
-fn writable(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
+pub(super) fn writable(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let conn = Connection::open_with_flags(path, flags)?;
     set_up(&conn)?;
@@ -249,7 +249,7 @@ fn begin(conn: &mut Connection) -> rusqlite::Result<(i64, [i64; 4])> {
     Ok((opened, counters))
 }
 
-fn shared(options: &Options, opened: i64, counters: [i64; 4]) -> Shared {
+pub(super) fn shared(options: &Options, opened: i64, counters: [i64; 4]) -> Shared {
     Shared {
         dedupe_window_ms: options.dedupe_window_ms,
         events: Mutex::default(),

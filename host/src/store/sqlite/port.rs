@@ -2,6 +2,7 @@
 
 use super::{Role, Scope, SqliteStore, candidates, check, claim, export, pages, read, write};
 use crate::crash::Written;
+use crate::store::plugin_state::{Change, Changed, Entry, Page, Space};
 use crate::store::{
     Appended, AttemptRecord, AttemptResult, Claim, Claimed, CopyCursor, DeliveryFilter, Depth, Due,
     EndpointHealth, Error, EventFilter, Finding, NewEvent, Oldest, Owed, Plan, Pruned, Quarantined,
@@ -183,6 +184,25 @@ impl Store for SqliteStore {
 
     async fn remove_secret(&self, id: SecretId) -> Result<Recorded, Error> {
         self.operate(move |scope| write::remove_secret(scope.conn, id)).await
+    }
+
+    async fn plugin_state(
+        &self,
+        now: Timestamp,
+        space: &Space,
+        key: &str,
+    ) -> Result<Option<Entry>, Error> {
+        let (space, key) = (space.clone(), key.to_owned());
+        self.read(move |conn| read::plugin_state(conn, now, &space, &key)).await
+    }
+
+    async fn change_plugin_state(&self, now: Timestamp, change: Change) -> Result<Changed, Error> {
+        let run = move |scope: &mut Scope<'_>| write::plugin_state::change(scope, now, &change);
+        self.send(Written::State, run).await
+    }
+
+    async fn plugin_state_keys(&self, now: Timestamp, page: Page) -> Result<Vec<String>, Error> {
+        self.read(move |conn| read::plugin_state_keys(conn, now, &page)).await
     }
 
     async fn prune(

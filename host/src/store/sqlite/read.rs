@@ -1,12 +1,13 @@
 //! Reading beside the writer: a few connections, each used by one blocking thread at a time.
 
 use super::rows;
+use crate::store::plugin_state::{Entry, PAGE_MAX as PLUGIN_PAGE_MAX, Page, Space, Stored, end_of};
 use crate::store::{
     EndpointHealth, Error, Oldest, PAGE_MAX, Quarantined, SealedSecret, StoredEvent, StoredReplay,
 };
 use livekit_webhook_core::id::{DeliveryId, EventId};
 use livekit_webhook_core::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Result};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Result, params};
 use std::sync::Arc;
 
 /// SQLite's error, shared by all commands of a batch.
@@ -124,6 +125,47 @@ pub fn secrets(conn: &Connection) -> Result<Vec<SealedSecret>> {
     let sql = format!("{} ORDER BY created_at DESC, id DESC", rows::SECRET);
     let mut statement = conn.prepare_cached(&sql)?;
     statement.query_map([], rows::secret)?.collect()
+}
+
+/// A key of a space, its time over or not.
+pub fn stored_state(conn: &Connection, space: i64, key: &str) -> Result<Option<Stored>> {
+    let sql = "SELECT value, version, expires_at FROM plugin_state WHERE space = ?1 AND key = ?2";
+    let values = params![space, key.as_bytes()];
+    conn.prepare_cached(sql)?.query_row(values, |row| rows::stored_state(row, 0)).optional()
+}
+
+pub fn plugin_state(
+    conn: &Connection,
+    now: Timestamp,
+    space: &Space,
+    key: &str,
+) -> Result<Option<Entry>> {
+    let Some(number) = space_number(conn, space)? else { return Ok(None) };
+    let stored = stored_state(conn, number, key)?;
+    Ok(stored.filter(|stored| stored.is_live(now)).map(|stored| stored.entry))
+}
+
+/// Keys of a space from one on to another, without what is before a third and what is over.
+pub const STATE_KEYS: &str = "SELECT key FROM plugin_state WHERE space = ?1 AND key >= ?2 \
+     AND key < ?3 AND (?4 IS NULL OR key > ?4) AND (expires_at IS NULL OR expires_at > ?5) \
+     ORDER BY key LIMIT ?6";
+
+pub fn plugin_state_keys(conn: &Connection, now: Timestamp, page: &Page) -> Result<Vec<String>> {
+    let Some(number) = space_number(conn, &page.space)? else { return Ok(Vec::new()) };
+    let limit = page.limit.clamp(1, PLUGIN_PAGE_MAX) as i64;
+    // The later of the two is where the index is entered.
+    let from = page.after.as_deref().unwrap_or_default().max(&page.prefix);
+    let after = page.after.as_deref().map(str::as_bytes);
+    let (from, end) = (from.as_bytes(), end_of(&page.prefix));
+    let mut statement = conn.prepare_cached(STATE_KEYS)?;
+    let values = params![number, from, end, after, now.as_millis(), limit];
+    statement.query_map(values, |row| rows::state_key(row, 0))?.collect()
+}
+
+fn space_number(conn: &Connection, space: &Space) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM plugin_spaces WHERE plugin = ?1 AND source = ?2";
+    let values = [&space.plugin, &space.source];
+    conn.prepare_cached(sql)?.query_row(values, |row| row.get(0)).optional()
 }
 
 /// Pages in use. The log beside the file is not counted: it has a limit of its own.

@@ -1,5 +1,6 @@
 //! Rows to domain values and back. The only file that knows the columns' codes.
 
+use crate::store::plugin_state::{Entry, Stored};
 use crate::store::{
     AttemptRecord, EndpointHealth, NewEvent, PlanState, Quarantined, ReplayState, SealedSecret,
     Status, StoredDelivery, StoredEvent, StoredReplay, Timings, selection,
@@ -224,6 +225,22 @@ pub fn time(row: &Row<'_>, column: usize) -> Result<Timestamp> {
 /// Copied once, out of SQLite's page.
 pub fn bytes(row: &Row<'_>, column: usize) -> Result<Bytes> {
     row.get::<_, Vec<u8>>(column).map(Bytes::from)
+}
+
+/// Value, version and time of a key of a plugin, from column `at` on.
+pub fn stored_state(row: &Row<'_>, at: usize) -> Result<Stored> {
+    let value = Bytes::from(row.get::<_, Vec<u8>>(at)?);
+    let version = row.get::<_, i64>(at + 1)?.cast_unsigned();
+    let expires_at = row.get::<_, Option<i64>>(at + 2)?.map(Timestamp::from_millis);
+    Ok(Stored { entry: Entry { value, version }, expires_at })
+}
+
+/// A key of a plugin: text, as bytes.
+pub fn state_key(row: &Row<'_>, column: usize) -> Result<String> {
+    let key: Vec<u8> = row.get(column)?;
+    String::from_utf8(key).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, error.into())
+    })
 }
 
 /// `status` and `dead_reason` of a state.

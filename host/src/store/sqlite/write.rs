@@ -14,6 +14,7 @@ use std::collections::HashMap;
 mod attempt;
 mod copy;
 mod plan;
+pub mod plugin_state;
 pub mod prune;
 mod small;
 

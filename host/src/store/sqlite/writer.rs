@@ -48,6 +48,8 @@ pub struct Writer {
     log: File,
     /// Since when something is committed and not synced.
     unsynced_since: Option<Instant>,
+    /// A sync of the log failed: what it holds may not be on the disk, though it can be read.
+    is_doubtful: bool,
     /// Whether the connection syncs at every commit, as it was last told.
     syncs: bool,
     /// The owner's, held until the thread ends.
@@ -137,7 +139,8 @@ impl Writer {
         lock: Option<File>,
     ) -> Self {
         let (endpoints, unsynced_since) = (HashMap::new(), None);
-        Self { conn, shared, queue, endpoints, log, unsynced_since, syncs: true, lock }
+        let (is_doubtful, syncs) = (false, true);
+        Self { conn, shared, queue, endpoints, log, unsynced_since, is_doubtful, syncs, lock }
     }
 
     /// The thread's body.
@@ -197,12 +200,30 @@ impl Writer {
         let _ = reply.send(done.map_err(|error| read::failure(Arc::new(error))));
     }
 
-    /// Makes safe what was committed without a sync. If the disk refuses, the next commit that
-    /// somebody waits for will tell.
+    /// Makes safe what was committed without a sync. If the disk refuses, [`Writer::settle`] mends
+    /// it before anything else is committed.
     fn sync(&mut self) {
-        if self.unsynced_since.take().is_some() {
-            let _ = self.log.sync_data();
+        if self.unsynced_since.take().is_some() && self.log.sync_data().is_err() {
+            self.is_doubtful = true;
         }
+    }
+
+    /// After a failed sync the kernel may have dropped pages of the log that it still shows, and a
+    /// power cut would take them and all that was appended behind them. So the log is copied into
+    /// the database and begun anew, or nothing more is committed.
+    fn settle(&mut self) -> rusqlite::Result<()> {
+        if !self.is_doubtful {
+            return Ok(());
+        }
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy: i64 = self.conn.query_row(sql, [], |row| row.get(0))?;
+        if busy != 0 {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            let text = "the log could not be synced, and a reader keeps it from being copied";
+            return Err(rusqlite::Error::SqliteFailure(busy, Some(text.to_owned())));
+        }
+        self.is_doubtful = false;
+        Ok(())
     }
 
     /// A batch is synced with its commit, unless all of it can wait, and has not waited long.
@@ -262,6 +283,7 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &mut [Queued], effects: &mut Effects) -> rusqlite::Result<()> {
+        self.settle()?;
         self.set_syncs(batch)?;
         pass(batch, 0);
         // Dropped without a commit, it rolls back.
@@ -314,3 +336,6 @@ fn pass(batch: &[Queued], boundary: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Every kind of row, with everything that may be in it, to a line and back.
 
 use super::*;
+use crate::store::plugin_state::{Entry, Space, Stored};
 use crate::store::{
     AttemptRecord, EndpointHealth, NewEvent, PlanState, Quarantined, ReplayState, SealedSecret,
     StoredDelivery, StoredReplay, Timings,
@@ -178,6 +179,16 @@ fn what_belongs_to_endpoints() {
         }));
     }
     check(&Record::Lane { source: "prod".to_owned(), key: "r".to_owned(), sequence: 9 });
+}
+
+#[test]
+fn keys_of_plugins() {
+    for expires_at in [None, Some(at(-1))] {
+        let entry = Entry { value: Bytes::from_static(&[0, 255, 10]), version: u64::MAX };
+        let space = Space { plugin: "session".to_owned(), source: "prod".to_owned() };
+        let stored = Stored { entry, expires_at };
+        check(&Record::PluginState { space, key: "a\n\0é".to_owned(), stored });
+    }
 }
 
 #[test]

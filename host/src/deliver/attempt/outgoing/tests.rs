@@ -80,3 +80,16 @@ fn the_tls_identity_and_the_credentials_go_along() {
     assert_eq!(sent.headers["content-type"], "application/webhook+json");
     assert!(sent.headers[AUTHORIZATION].is_sensitive());
 }
+
+#[test]
+fn the_endpoints_content_type_stands_in_place_of_the_usual_one() {
+    let sent = outgoing(&endpoint(), &subject(), NOW).unwrap();
+    assert_eq!(sent.headers["content-type"], "application/json");
+    let wanted = "application/cloudevents+json; charset=utf-8";
+    let typed = endpoint().with_content_type(wanted.to_owned()).unwrap();
+    let sent = outgoing(&typed, &subject(), NOW).unwrap();
+    assert_eq!(sent.headers["content-type"], wanted);
+    let livekit = Signing::livekit("APIabc", Secret::new(b"hush".to_vec()).unwrap()).unwrap();
+    let signed = endpoint().with_signing(vec![livekit]).unwrap();
+    assert!(signed.with_content_type(wanted.to_owned()).is_err());
+}

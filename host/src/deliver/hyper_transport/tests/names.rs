@@ -2,7 +2,7 @@
 //! would. 127.0.0.1 stands for a public address: the policy allows it and nothing else.
 
 use super::*;
-use crate::deliver::connector::DNS_TIMEOUT;
+use crate::connector::DNS_TIMEOUT;
 use crate::deliver::token::TokenTransport;
 use livekit_webhook_core::endpoint::EndpointUrl;
 use livekit_webhook_core::endpoint::auth::{ClientAuth, ClientCredentials};

@@ -37,6 +37,14 @@ fn the_way_of_an_event_reads_indexes_and_nothing_else() {
         (write::prune::DELIVERED, "deliveries USING INDEX deliveries_delivered (updated_at<?)"),
         (write::prune::DEAD, "deliveries USING INDEX deliveries_dead (updated_at<?)"),
         (candidates::EVENTS, "events USING PRIMARY KEY (id>? AND id<?)"),
+        (
+            read::STATE_KEYS,
+            "plugin_state USING INDEX sqlite_autoindex_plugin_state_1 (space=? AND key>? AND key<?)",
+        ),
+        (
+            write::plugin_state::EXPIRED,
+            "plugin_state USING COVERING INDEX plugin_state_expiry (space=? AND expires_at>? AND ex",
+        ),
     ] {
         let steps = plan(&conn, sql);
         assert_eq!(steps.len(), 1, "{sql}: {steps:?}");

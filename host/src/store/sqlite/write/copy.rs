@@ -2,7 +2,7 @@
 
 use super::attempt::insert_attempt;
 use super::small::{create_replay, put_secret, write_health};
-use super::{Scope, endpoint_id, insert_body};
+use super::{Scope, endpoint_id, insert_body, plugin_state};
 use crate::store::sqlite::rows::{plan_column, state_columns};
 use crate::store::{NewEvent, PlanState, Quarantined, Record, StoredDelivery, StoredEvent};
 use livekit_webhook_core::delivery::State;
@@ -58,6 +58,9 @@ fn import_one(scope: &mut Scope<'_>, record: &Record) -> Result<bool> {
                 put_secret(scope.conn, secret)?;
             }
             Ok(is_new)
+        }
+        Record::PluginState { space, key, stored } => {
+            plugin_state::import(scope.conn, space, key, stored)
         }
         Record::Lane { source, key, sequence } => {
             let sql = "INSERT INTO lanes (source, key, last) VALUES (?1, ?2, ?3) \

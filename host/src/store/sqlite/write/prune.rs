@@ -6,7 +6,7 @@
 //! between steps, and it starts again from the beginning once it has reached its end, so what a
 //! restart forgets is time, not rows.
 
-use super::Scope;
+use super::{Scope, plugin_state};
 use crate::store::sqlite::read;
 use crate::store::{Pruned, Retention};
 use livekit_webhook_core::time::Timestamp;
@@ -56,8 +56,8 @@ pub fn prune(
         step.oversize(bytes_max, &mut walks)?;
     }
     let mut pruned = step.pruned;
-    let most = pruned.events.max(pruned.deliveries).max(pruned.quarantined);
-    pruned.is_more = pruned.is_more || most >= limit;
+    pruned.plugin_state = plugin_state::prune(scope.conn, now, limit)?;
+    pruned.is_more = pruned.is_more || pruned.most() >= limit;
     *scope.shared.walks() = walks;
     Ok(pruned)
 }

@@ -1,0 +1,105 @@
+//! `plugin new`: a folder that builds at once, in any of the four languages, with fixtures that hold.
+
+use super::template::{self, Plan, Sdk};
+use super::{USAGE, words};
+use crate::plugin::Interface;
+use crate::plugin::manifest::{Language, Manifest};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "Examples:
+  livekit-webhook plugin new annotate
+  livekit-webhook plugin new tenants --language javascript --kind enrich
+  livekit-webhook plugin new my-filter --language python --kind filter --folder plugins/my-filter
+
+Then: cd NAME && livekit-webhook plugin build && livekit-webhook plugin test
+
+Exit codes: 0 written, 1 not, 64 wrong usage.";
+
+/// Make the folder of a new plugin
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Options {
+    /// Its name: 1 to 64 of a-z, 0-9, `-` and `_`
+    pub name: String,
+    /// What it is written in
+    #[arg(long, value_name = "LANGUAGE", default_value = "rust", value_parser = language)]
+    pub language: Language,
+    /// What it does to an event: filter, transform, route, enrich or action
+    #[arg(long, value_name = "KIND", default_value = "transform", value_parser = kind)]
+    pub kind: Interface,
+    /// Where [default: NAME in this folder]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Folder of the Rust SDK [default: that of the checkout this program was built from, while it
+    /// is there; else the published crate of this version]
+    #[arg(long, value_name = "DIR")]
+    pub sdk: Option<PathBuf>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let Options { name, language, kind, folder, sdk } = options;
+    if !Manifest::is_name(name) {
+        writeln!(out, "{name:?} is no name: it must be 1 to 64 of a-z, 0-9, `-` and `_`")?;
+        return Ok(ExitCode::from(USAGE));
+    }
+    if *language == Language::Rust && !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        writeln!(out, "{name:?} is no name of a Rust crate: it must begin with a letter")?;
+        return Ok(ExitCode::from(USAGE));
+    }
+    let sdk = match Sdk::find(sdk.as_deref()) {
+        Ok(sdk) => sdk,
+        Err(problem) => {
+            writeln!(out, "--sdk: {problem}")?;
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let folder = folder.clone().unwrap_or_else(|| PathBuf::from(name));
+    if std::fs::symlink_metadata(&folder).is_ok() {
+        writeln!(out, "{}: exists already; nothing was written", folder.display())?;
+        return Ok(ExitCode::from(1));
+    }
+    let files = template::files(&Plan { name, language: *language, kind: *kind, sdk: &sdk });
+    for (path, bytes) in &files {
+        if let Err(error) = write(&folder.join(path), bytes) {
+            writeln!(out, "{}: {error}", folder.join(path).display())?;
+            return Ok(ExitCode::from(1));
+        }
+        writeln!(out, "wrote {}", folder.join(path).display())?;
+    }
+    if *language == Language::Rust && matches!(sdk, Sdk::Published) {
+        writeln!(
+            out,
+            "note: Cargo.toml names the published SDK; to use a checkout, give --sdk CHECKOUT/plugin-sdk"
+        )?;
+    }
+    writeln!(out, "next: cd {} && livekit-webhook plugin build", words(&folder))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, bytes)
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    let all = Language::ALL;
+    let found = all.into_iter().find(|(word, _)| *word == text);
+    found
+        .map(|(_, language)| language)
+        .ok_or_else(|| format!("must be one of {}", all.map(|(word, _)| word).join(", ")))
+}
+
+fn kind(text: &str) -> Result<Interface, String> {
+    let found = Interface::ALL.into_iter().find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| {
+        format!("must be one of {}", Interface::ALL.map(Interface::as_str).join(", "))
+    })
+}

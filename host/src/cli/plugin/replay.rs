@@ -1,0 +1,165 @@
+//! `plugin replay`: sees a fault again, from its capsule.
+
+use crate::plugin::deploy::Digest;
+use crate::plugin::deploy::capsule::{CAPSULE_BYTES_MAX, Capsule, Replayed};
+use crate::plugin::deploy::shadow::difference;
+use crate::plugin::engine::Engine;
+use anyhow::Context as _;
+use bytes::Bytes;
+use serde_json::json;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Options of `plugin replay`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit codes: 0 the component faults as it did (with --against: the other one does not fault), 1 it does not, 64 a file cannot be used."
+)]
+pub struct Options {
+    /// The capsule, as a dead letter's note names it
+    capsule: PathBuf,
+    /// The component that failed [default: the version kept beside the capsule]
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// Another component, to see what it makes of the same event
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Replays, and says what was and what is.
+///
+/// # Errors
+/// When the engine does not start or `out` cannot be written.
+pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    let Some(bytes) = super::read(&options.capsule, out)? else {
+        return Ok(ExitCode::from(super::USAGE));
+    };
+    let parsed = serde_json::from_slice::<Capsule>(&bytes);
+    let capsule = match parsed {
+        Ok(capsule) if bytes.len() <= CAPSULE_BYTES_MAX => capsule,
+        Ok(_) => return refuse(out, &options.capsule, "it is too large for a capsule"),
+        Err(error) => return refuse(out, &options.capsule, &format!("no capsule: {error}")),
+    };
+    let file = options.plugin.clone().unwrap_or_else(|| kept(&options.capsule, &capsule));
+    let Some(wasm) = super::read(&file, out)? else {
+        writeln!(out, "give the component that failed with --plugin")?;
+        return Ok(ExitCode::from(super::USAGE));
+    };
+    let is_same = Digest::of(&wasm).to_string() == capsule.digest;
+    let engine = Engine::new().context("starting the engine")?;
+    let Some(now) = one(&engine, &capsule, &file, wasm, out).await? else {
+        return Ok(ExitCode::from(super::USAGE));
+    };
+    let against = match &options.against {
+        None => None,
+        Some(file) => {
+            let Some(wasm) = super::read(file, out)? else {
+                return Ok(ExitCode::from(super::USAGE));
+            };
+            let Some(replayed) = one(&engine, &capsule, file, wasm, out).await? else {
+                return Ok(ExitCode::from(super::USAGE));
+            };
+            Some(replayed)
+        }
+    };
+    let report = Report { capsule, is_same, now, against };
+    if options.json {
+        report.json(out)?
+    } else {
+        report.text(out)?
+    }
+    Ok(report.code())
+}
+
+struct Report {
+    capsule: Capsule,
+    /// The component is the one that failed.
+    is_same: bool,
+    now: Replayed,
+    against: Option<Replayed>,
+}
+
+impl Report {
+    fn code(&self) -> ExitCode {
+        let is_well = match &self.against {
+            None => self.now.kind() == self.capsule.fault.kind,
+            Some(against) => against.result.is_ok(),
+        };
+        ExitCode::from(u8::from(!is_well))
+    }
+
+    fn json(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let one = |replayed: &Replayed| {
+            let (kind, says) = (replayed.kind(), replayed.lines());
+            let cpu_us = u64::try_from(replayed.usage.cpu.as_micros()).unwrap_or(u64::MAX);
+            json!({ "kind": kind, "says": says, "cpu_us": cpu_us, "memory_bytes": replayed.usage.memory_bytes })
+        };
+        let report = json!({
+            "plugin": self.capsule.plugin,
+            "digest": self.capsule.digest,
+            "is_same_component": self.is_same,
+            "is_same_fault": self.now.kind() == self.capsule.fault.kind,
+            "then": self.capsule.fault,
+            "now": one(&self.now),
+            "against": self.against.as_ref().map(one),
+        });
+        writeln!(out, "{report:#}")
+    }
+
+    fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let Self { capsule, is_same, now, against } = self;
+        let fault = &capsule.fault;
+        writeln!(out, "plugin    {}", capsule.plugin)?;
+        let note = if *is_same { "" } else { " (this is another component)" };
+        writeln!(out, "failed    {}{note}", capsule.digest)?;
+        writeln!(out, "then      {}: {}", fault.kind, fault.text)?;
+        for line in &fault.log {
+            writeln!(out, "  log     {line}")?;
+        }
+        write!(out, "now       {}", now.lines())?;
+        let is_same_fault = now.kind() == fault.kind;
+        writeln!(
+            out,
+            "the fault {} again",
+            if is_same_fault { "is there" } else { "is not there" }
+        )?;
+        if let Some(against) = against {
+            writeln!(out, "against   {}", against.kind())?;
+            if let Some(difference) = difference(&now.lines(), &against.lines()) {
+                write!(out, "{difference}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn one(
+    engine: &Engine,
+    capsule: &Capsule,
+    file: &Path,
+    wasm: Bytes,
+    out: &mut dyn Write,
+) -> anyhow::Result<Option<Replayed>> {
+    match capsule.replay(engine, wasm).await {
+        Ok(replayed) => Ok(Some(replayed)),
+        Err(error) => {
+            writeln!(out, "{}: {:#}", file.display(), anyhow::Error::from(error))?;
+            Ok(None)
+        }
+    }
+}
+
+/// `FOLDER/NAME/capsules/X.json` has its component in `FOLDER/NAME/versions/`.
+fn kept(file: &Path, capsule: &Capsule) -> PathBuf {
+    let folder = file.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    folder.join("versions").join(format!("{}.wasm", capsule.digest))
+}
+
+fn refuse(out: &mut dyn Write, file: &Path, why: &str) -> anyhow::Result<ExitCode> {
+    writeln!(out, "{}: {why}", file.display())?;
+    Ok(ExitCode::from(super::USAGE))
+}

@@ -1,0 +1,62 @@
+// What every plugin needs: texts, configuration, log, and how to fail. Written by `livekit-webhook
+// plugin new`; change it as you like.
+
+import { get } from "livekit-webhook:plugin/config@0.1.1";
+import { log as line } from "livekit-webhook:plugin/log@0.1.1";
+
+/** One value of the configuration by its JSON pointer, such as "/note"; undefined when not there. */
+export function config(pointer) {
+  const text = get(pointer);
+  return text === undefined || text === null ? undefined : JSON.parse(text);
+}
+
+/** A line in the gateway's log. Fields are texts by name. */
+export function info(message, fields = {}) {
+  const texts = Object.entries(fields).map(([name, value]) => [name, String(value)]);
+  line(2, message, texts);
+}
+
+/** The body of the event, parsed. One that is no JSON is rejected. */
+export function body(event) {
+  const bytes = event.json();
+  try {
+    return JSON.parse(decode(bytes));
+  } catch (error) {
+    throw reject(error);
+  }
+}
+
+/** An event in the place of the one that came. */
+export function draft(body, { kind, attributes = {} } = {}) {
+  return { kind, body: encode(JSON.stringify(body)), attributes: Object.entries(attributes) };
+}
+
+// Anything else that is thrown is a trap, which tells nobody what was wrong.
+
+/** To throw: this event will never work. */
+export const reject = (reason) => ({ tag: "reject", val: String(reason) });
+/** To throw: try again, not before so many milliseconds. */
+export const retry = (afterMs) => ({ tag: "retry", val: afterMs });
+
+// The engine has no TextEncoder and no TextDecoder.
+
+/** The text of UTF-8 bytes. */
+export function decode(bytes) {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    text += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+  }
+  return ASCII.test(text) ? text : decodeURIComponent(escape(text));
+}
+
+/** The UTF-8 bytes of a text. */
+export function encode(text) {
+  const units = ASCII.test(text) ? text : unescape(encodeURIComponent(text.toWellFormed()));
+  const bytes = new Uint8Array(units.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = units.charCodeAt(at);
+  return bytes;
+}
+
+// So many arguments fit on the stack.
+const CHUNK = 1024;
+const ASCII = /^[\0-\x7f]*$/;
