@@ -144,11 +144,11 @@ pub fn fetch(url: &str) -> String {
 
 fn read(answer: &IncomingResponse) -> String {
     let mut bytes = Vec::new();
-    if let Ok(body) = answer.consume() {
-        if let Ok(stream) = body.stream() {
-            while let Ok(piece) = stream.blocking_read(64 * 1024) {
-                bytes.extend(piece);
-            }
+    if let Ok(body) = answer.consume()
+        && let Ok(stream) = body.stream()
+    {
+        while let Ok(piece) = stream.blocking_read(64 * 1024) {
+            bytes.extend(piece);
         }
     }
     format!("{} {}", answer.status(), String::from_utf8_lossy(&bytes))
