@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct CallLabel {
     /// Configured plugin.
     pub plugin: String,
-    /// `ok`, the kind of fault, or `shut`: it was not called.
+    /// `ok`, the kind of fault, `shut`: it was not called, or `called`: a shadow was.
     pub outcome: &'static str,
     /// `stable`, `canary` or `shadow`.
     pub role: &'static str,

@@ -165,13 +165,13 @@ impl Slot {
         let mut ticket = Ticket { version, call, answered: false };
         let witness = self.witness(input, role, &serving);
         let (result, usage) = version.plugin().watched(input.clone(), &witness).await;
+        self.ground.metrics.plugins.used(&self.name, usage.cpu, usage.memory_bytes);
         if serving.shadow.is_some() && role == Role::Stable {
             self.shadow(input, &result, &witness);
         }
         let fault = match result {
             Ok(outputs) => {
                 self.count(role, "ok");
-                self.ground.metrics.plugins.used(&self.name, usage.cpu, usage.memory_bytes);
                 self.answered(&mut ticket, role, false);
                 return Ok(outputs);
             }
@@ -179,7 +179,6 @@ impl Slot {
         };
         let outcome = follow::label(&fault);
         self.count(role, outcome);
-        self.ground.metrics.plugins.used(&self.name, usage.cpu, usage.memory_bytes);
         let (plugin, digest) = (&self.name, version.digest().short());
         let cpu_us = usage.cpu.as_micros();
         warn!(plugin, digest, event_id = input.id, outcome, cpu_us, fault = %fault, "plugin failed");

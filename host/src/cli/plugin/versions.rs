@@ -79,7 +79,8 @@ pub async fn deploy(which: &Which, file: &Path, out: &mut dyn Write) -> anyhow::
     }
     let serving = std::fs::read(&plugin.file).unwrap_or_default();
     let asks = Manifest::read(&serving).ok().flatten().map(|manifest| manifest.permissions);
-    let options = spec(&plugin, &Surroundings::default()).options;
+    let around = Surroundings { folder: config.deploy.folder.clone(), ..Surroundings::default() };
+    let options = spec(&plugin, &around).options;
     let engine = Engine::new().context("starting the engine")?;
     let before = asks.unwrap_or_default();
     let prepared =

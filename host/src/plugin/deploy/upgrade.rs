@@ -65,11 +65,7 @@ pub async fn prepare(
             return Err(Refusal::Held(more));
         }
     }
-    let mut options = options.clone();
-    if named.is_some() {
-        options.grant = asks.both(&options.grant);
-    }
-    let plugin = Plugin::load(engine, name, wasm, options).await?;
+    let plugin = Plugin::load(engine, name, wasm, options.clone()).await?;
     let version = Version::new(plugin, digest, asks, now);
     Ok(Prepared { version, named, lacks })
 }

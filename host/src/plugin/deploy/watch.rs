@@ -275,10 +275,10 @@ impl Watched {
             self.written(self.folder.bar(digest, &bar));
             let serving = self.slot.serving().stable;
             if why == Why::RolledBack && serving.digest() != digest {
-                let wasm = self.folder.version(serving.digest()).unwrap_or_default();
+                let wasm = self.folder.version(serving.digest());
                 let mut kept = self.folder.record().versions.into_iter();
                 let serves = serving.digest().to_string();
-                if let Some(kept) = kept.find(|kept| kept.digest == serves) {
+                if let (Some(kept), Some(wasm)) = (kept.find(|kept| kept.digest == serves), wasm) {
                     self.written(self.folder.keep(serving.digest(), &wasm, kept));
                 }
             }
