@@ -7,8 +7,10 @@ use super::delivery::with_source;
 use anyhow::{Result, ensure};
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::delivery::DeadReason;
-use livekit_webhook_tests::exchange::{BOUND, event, post};
-use livekit_webhook_tests::gateway::{self, Gateway};
+use livekit_webhook_tests::exchange::{API_KEY, BOUND, SECRET, event, post};
+use livekit_webhook_tests::gateway::setup::component;
+use livekit_webhook_tests::gateway::{self, Gateway, Setup};
+use livekit_webhook_tests::livekit::api::{Api, Known};
 use livekit_webhook_tests::receiver::Receiver;
 
 #[tokio::test]
@@ -84,5 +86,33 @@ async fn a_name_with_an_exception_for_its_address_is_dialled() -> Result<()> {
     ensure!(post(gateway.address(), &event("room_started", "r", "EV_1")).await?.status == 200);
     let seen = receiver.wait_for(1, BOUND).await?;
     ensure!(seen[0].header("host")? == format!("localhost:{port}"), "{seen:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_proxy_that_the_environment_names_is_not_used() -> Result<()> {
+    let (receiver, proxy) = (Receiver::start().await?, Receiver::start().await?);
+    let api = Api::start(API_KEY, SECRET, Known::default()).await?;
+    let mut setup = Setup::new()
+        .source("prod", API_KEY, SECRET, &format!("server = {:?}", api.url()))
+        .plugin(
+            "asks",
+            &component("evil-io")?,
+            "on_error = \"fail\"\n\
+             grant = { livekit = [\"get-room\", \"list-participants\", \"get-participant\"] }\n\
+             limits = { cpu_pure_ms = 500, wall_pure_ms = 5000 }",
+        )
+        .endpoint("one", &receiver.url("/"), "")
+        .subscription("one", "plugins = [\"asks\"]");
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
+    {
+        setup = setup.variable(name, &proxy.url("/"));
+    }
+    let gateway = Gateway::start(&setup, BOUND).await?;
+    let body = event("room_started", "evil:livekit", "EV_1");
+    ensure!(post(gateway.address(), &body).await?.status == 200);
+    receiver.wait_for(1, BOUND).await?;
+    ensure!(!api.asked().is_empty(), "the plugin asked nobody");
+    ensure!(proxy.connections() == 0, "a connection went through the environment's proxy");
     Ok(())
 }

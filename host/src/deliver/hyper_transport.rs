@@ -58,15 +58,11 @@ type Pool = Client<Connector, Full<Bytes>>;
 
 /// All endpoints' connections; every new one goes through the address policy.
 pub struct HyperTransport {
+    policy: Arc<AddressPolicy>,
     resolver: Arc<dyn Resolver>,
     roots: RootCertStore,
     proxy: Option<Proxy>,
-    pools: Mutex<Pools>,
-}
-
-struct Pools {
-    policy: Arc<AddressPolicy>,
-    by_tls: HashMap<Arc<Tls>, Pool>,
+    pools: Mutex<HashMap<Arc<Tls>, Pool>>,
 }
 
 // === impl HyperTransport ===
@@ -75,8 +71,8 @@ impl HyperTransport {
     /// Dials what `policy` allows of what `resolver` says, and believes `roots` where an endpoint
     /// names none of its own.
     pub fn new(policy: AddressPolicy, resolver: Arc<dyn Resolver>, roots: RootCertStore) -> Self {
-        let pools = Pools { policy: Arc::new(policy), by_tls: HashMap::new() };
-        Self { resolver, roots, proxy: None, pools: Mutex::new(pools) }
+        let policy = Arc::new(policy);
+        Self { policy, resolver, roots, proxy: None, pools: Mutex::default() }
     }
 
     /// The same, with every connection through `proxy`.
@@ -85,25 +81,18 @@ impl HyperTransport {
         Self { proxy, ..self }
     }
 
-    /// From now on this policy holds. Requests under way are finished; no other request uses their
-    /// connections.
-    pub fn replace_policy(&self, policy: AddressPolicy) {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        *pools = Pools { policy: Arc::new(policy), by_tls: HashMap::new() };
-    }
-
     fn pool(&self, tls: &Arc<Tls>) -> Result<Pool, tls::Error> {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = pools.by_tls.get(tls) {
+        if let Some(pool) = pools.get(tls) {
             return Ok(pool.clone());
         }
         let client = tls::client(&self.roots, tls)?;
-        let connector = Connector::new(pools.policy.clone(), self.resolver.clone(), client);
+        let connector = Connector::new(self.policy.clone(), self.resolver.clone(), client);
         let pool = pool(connector.through(self.proxy));
-        if pools.by_tls.len() >= POOLS_MAX {
-            pools.by_tls.clear();
+        if pools.len() >= POOLS_MAX {
+            pools.clear();
         }
-        pools.by_tls.insert(tls.clone(), pool.clone());
+        pools.insert(tls.clone(), pool.clone());
         Ok(pool)
     }
 }

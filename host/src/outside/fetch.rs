@@ -186,9 +186,8 @@ fn outgoing(request: FetchRequest) -> Result<Request<Full<Bytes>>, FetchError> {
     let sent = outgoing.headers_mut();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable("header"))?;
-        let mut value = HeaderValue::from_str(&value)
-            .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
-            .map_err(|_| unusable("header"))?;
+        let mut value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| unusable("header"))?;
         // Keeps it out of HTTP/2's tables and of every `Debug`.
         value.set_sensitive(true);
         sent.append(name, value);

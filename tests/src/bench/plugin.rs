@@ -1,15 +1,15 @@
 //! What isolation costs: `redact` on a 2 KB event, with a fresh instance for each event and with
 //! one that is reused.
 //!
-//! Six cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
+//! Four cases, interleaved by round, so that whatever the machine does meanwhile happens to all of
 //! them: the host's own `Plugin::call`; the same component in a fresh store of bare wasmtime with
-//! the same engine settings; bare wasmtime with one instance for all events; the host's call on two
-//! threads at once; bare wasmtime on two threads; and the host's call with a warm instance. The
-//! second and the first differ by what the host adds (limits, log, accounting), the third and the
-//! second by the price of a fresh instance. The two with two threads tell what is ours of what does
-//! not scale. `plugin/rest.rs` has the other rows.
+//! the same engine settings; bare wasmtime with one instance for all events; and the host's call
+//! with a warm instance. The second and the first differ by what the host adds (limits, log,
+//! accounting), the third and the second by the price of a fresh instance. `plugin/threads.rs` does
+//! the same on two threads, `plugin/rest.rs` has the other rows.
 
 pub mod rest;
+mod threads;
 
 use super::table::Table;
 use anyhow::Context as _;
@@ -21,7 +21,6 @@ use livekit_webhook::plugin::warm::Instances;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::task::JoinSet;
 use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 
@@ -29,8 +28,6 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 pub const EVENT_BYTES: usize = 2048;
 /// Calls of one case in one round.
 pub const CALLS_A_ROUND: u32 = 64;
-/// Tasks of the case with several threads.
-const THREADS: u32 = 2;
 /// Calls of each case before anything is measured.
 const WARM_UP_CALLS: u32 = 256;
 
@@ -67,7 +64,7 @@ pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyh
     let (mut reused_store, reused) = raw.instance().await.map_err(engine_error)?;
     let input = input(body);
 
-    let mut samples: [Vec<f64>; 6] = Default::default();
+    let mut samples: [Vec<f64>; 4] = Default::default();
     // Round 0 warms up and is not counted.
     for round in 0..=rounds {
         let calls = if round == 0 { WARM_UP_CALLS } else { CALLS_A_ROUND };
@@ -83,34 +80,17 @@ pub async fn run(component: &Path, rounds: usize, table: &mut Table<'_>) -> anyh
         }
         let raw_reused = started.elapsed();
         let started = Instant::now();
-        let mut tasks = JoinSet::new();
-        for _ in 0..THREADS {
-            tasks.spawn(fresh_calls(host.clone(), input.clone(), calls));
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended??;
-        }
-        let host_threads = started.elapsed() / THREADS;
-        let started = Instant::now();
-        let mut tasks = JoinSet::new();
-        for _ in 0..THREADS {
-            tasks.spawn(raw_calls(raw.clone(), calls));
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended??;
-        }
-        let raw_threads = started.elapsed() / THREADS;
-        let started = Instant::now();
         fresh_calls(warm.clone(), input.clone(), calls).await?;
         let host_warm = started.elapsed();
         if round > 0 {
-            let took = [host_fresh, raw_fresh, raw_reused, host_threads, raw_threads, host_warm];
+            let took = [host_fresh, raw_fresh, raw_reused, host_warm];
             for (sample, took) in samples.iter_mut().zip(took) {
                 sample.push(took.as_secs_f64() * 1e6 / f64::from(calls));
             }
         }
     }
-    tell(rounds, &samples, table)
+    tell(rounds, &samples, table)?;
+    threads::run(&host, &raw, &input, table).await
 }
 
 /// The event that everything is measured with.
@@ -124,8 +104,8 @@ fn input(body: Bytes) -> Input {
     }
 }
 
-fn tell(rounds: usize, samples: &[Vec<f64>; 6], table: &mut Table<'_>) -> anyhow::Result<()> {
-    let [host_fresh, raw_fresh, raw_reused, host_threads, raw_threads, host_warm] = samples;
+fn tell(rounds: usize, samples: &[Vec<f64>; 4], table: &mut Table<'_>) -> anyhow::Result<()> {
+    let [host_fresh, raw_fresh, raw_reused, host_warm] = samples;
     let overhead: Vec<_> = host_fresh.iter().zip(raw_fresh).map(|(host, raw)| host - raw).collect();
     let how = format!("{EVENT_BYTES} bytes, {rounds} rounds of {CALLS_A_ROUND} calls a case");
     table.section("Run a plugin: redact on one event", how)?;
@@ -135,8 +115,6 @@ fn tell(rounds: usize, samples: &[Vec<f64>; 6], table: &mut Table<'_>) -> anyhow
     table.value("host, a warm instance", host_warm, "us", "")?;
     table.value("the host's own part", &overhead, "us", "<= 3")?;
     table.ratio("host fresh / reused", host_fresh, raw_reused, "<= 1.6")?;
-    table.ratio("events/s on 2 threads / on 1", host_fresh, host_threads, ">= 1.7")?;
-    table.ratio("the same of bare wasmtime", raw_fresh, raw_threads, "")?;
     Ok(())
 }
 
@@ -184,6 +162,7 @@ impl Raw {
             .max_memory_size(256 << 20)
             .linear_memory_keep_resident(1 << 20)
             .table_keep_resident(64 << 10)
+            .async_stack_keep_resident(64 << 10)
             .pagemap_scan(Enabled::Auto);
         let mut config = Config::new();
         config

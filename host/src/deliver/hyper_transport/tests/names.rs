@@ -141,23 +141,6 @@ async fn a_resolver_that_does_not_answer_has_its_own_deadline() {
 }
 
 #[tokio::test]
-async fn no_connection_outlives_the_policy_it_was_judged_by() {
-    let mut receiver = answering(9).await;
-    let (transport, names) = under(receiver.address.port(), &[&["127.0.0.1"]]);
-    for _ in 0..2 {
-        assert_eq!(transport.send(to(&receiver)).await.unwrap().status, 200);
-    }
-    assert_eq!(names.asked.load(Ordering::SeqCst), 1, "the second used the first's connection");
-    transport.replace_policy(AddressPolicy::new(
-        vec![format!("127.0.0.3:{}", receiver.address.port()).parse().unwrap()],
-        PlainHttp::Refused,
-    ));
-    tokio::time::timeout(SOON, receiver.ended.recv()).await.unwrap();
-    fails(transport.send(to(&receiver)).await, ErrorClass::AddressRefused);
-    assert_eq!(receiver.accepted.load(Ordering::SeqCst), 1);
-}
-
-#[tokio::test]
 async fn a_token_is_asked_for_under_the_same_guard() {
     let receiver = answering(9).await;
     let port = receiver.address.port();
