@@ -262,7 +262,7 @@ pub fn end_of(prefix: &str) -> Vec<u8> {
     end
 }
 
-/// Strictly as [`What::Add`] writes it.
+/// Decimal, with or without a sign.
 fn number(value: &[u8]) -> Option<i64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }

@@ -73,10 +73,9 @@ impl Folder {
     ///
     /// # Errors
     /// When the folder does not take it.
-    pub fn write(&self, name: &str, head: &[u8], rest: &[u8]) -> io::Result<()> {
+    pub fn write(&self, name: &str, code: &[u8], mac: &[u8]) -> io::Result<()> {
         let new = self.fresh()?;
-        let written =
-            write_whole(&new, head, rest).and_then(|()| fs::rename(&new, self.code(name)));
+        let written = write_whole(&new, code, mac).and_then(|()| fs::rename(&new, self.code(name)));
         if written.is_err() {
             let _ = fs::remove_file(&new);
         }
