@@ -1,5 +1,6 @@
 //! The stage over the memory store, with the real plugins.
 
+mod headers;
 mod lanes;
 mod matching;
 mod plugins;
