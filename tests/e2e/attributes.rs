@@ -1,7 +1,7 @@
 //! Attributes of plugins that arrive as headers: CloudEvents in binary mode.
 
 use super::delivery::with_source;
-use super::operator::{ONCE, one, text};
+use super::operator::{ONCE, one, text, told};
 use anyhow::{Result, ensure};
 use livekit_webhook_tests::exchange::{BOUND, event, post};
 use livekit_webhook_tests::gateway::Gateway;
@@ -85,6 +85,8 @@ async fn a_cloudevent_in_headers_is_the_same_on_every_attempt_and_replay() -> Re
     whole(&copy.wait_for(1, BOUND).await?[0])?;
     let shown = one(&gateway, &["deliveries", &id]).await?;
     ensure!(shown["headers"] == json!(context(&attempts[0])?), "{shown}");
+    let page = told(&gateway, &["deliveries", &id]).await?;
+    ensure!(page.contains(&context(&attempts[0])?.join("; ")), "{page}");
     Ok(())
 }
 
