@@ -253,11 +253,13 @@ fn routing(config: &Config, plugins: &HashMap<String, Arc<Slot>>) -> Routing {
         let chain = chain.filter_map(|name| plugins.get(name).cloned()).collect();
         let endpoint = config.endpoints.iter().find(|e| &e.name == subscription.endpoint());
         let order = endpoint.map_or_else(Default::default, |endpoint| endpoint.traffic.order);
+        let allowed = endpoint.map(|endpoint| endpoint.attribute_headers().clone());
         Subscriber {
             subscription: subscription.clone(),
             chain,
             first_wait_ms: endpoint.map_or(0, first_wait_ms),
             is_ordered: order.has_lanes(),
+            attribute_headers: allowed.unwrap_or_default(),
         }
     });
     Routing::new(subscribers.collect())

@@ -71,6 +71,7 @@ pub fn delivery(delivery: &StoredDelivery) -> Value {
         "created_at": delivery.created_at.to_string(),
         "updated_at": delivery.updated_at.to_string(),
         "note": delivery.note,
+        "headers": delivery.headers.lines().collect::<Vec<_>>(),
     })
 }
 

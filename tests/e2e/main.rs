@@ -4,6 +4,7 @@
 
 mod acceptance;
 mod addresses;
+mod attributes;
 mod authoring;
 mod bad_input;
 mod bench;

@@ -154,6 +154,7 @@ fn dead_letter(number: usize, now: Timestamp) -> [Record; 2] {
         endpoint: "one".to_owned(),
         webhook_id: format!("wh_{number}"),
         kind: "room_started".to_owned(),
+        headers: Default::default(),
         state: State::Dead(DeadReason::Exhausted),
         due_at: at,
         attempts: 10,

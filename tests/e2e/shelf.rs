@@ -1,6 +1,8 @@
 //! The shipped plugins, compiled and in the real engine: what they make is what their own tests
 //! say, and what the services they write for take.
 
+mod cloudevents;
+
 use super::delivery::with_source;
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use bytes::Bytes;

@@ -8,11 +8,16 @@ use crate::retry::Policy;
 use crate::signature::Signing;
 use std::sync::Arc;
 
+mod attributes;
 pub mod auth;
 mod request;
 mod traffic;
 mod url;
 
+pub use attributes::{
+    ATTRIBUTE_HEADERS_BYTES_MAX, ATTRIBUTE_HEADERS_MAX, ATTRIBUTE_PATTERNS_MAX, AttributeError,
+    AttributeHeaders, DeliveryHeaders, LinesError, PatternError,
+};
 pub use auth::Auth;
 pub use request::{
     ClientCertificate, ExtraHeader, HEADER_VALUE_BYTES_MAX, HEADERS_MAX, HeaderError, Pem, Tls,
@@ -53,6 +58,7 @@ pub struct Endpoint {
     pub traffic: Traffic,
     signing: Vec<Signing>,
     headers: Vec<ExtraHeader>,
+    attribute_headers: AttributeHeaders,
     auth: Option<Auth>,
     content_type: Option<String>,
     tls: Arc<Tls>,
@@ -88,6 +94,9 @@ pub enum Error {
     /// Only one value would arrive.
     #[error("the header {0} is set twice")]
     HeaderTwice(String),
+    /// One request has one head, and in it no room for what several events say.
+    #[error("cannot be had together with batch: a batch has one head for many events")]
+    BatchHead,
     /// Both would be `Authorization`.
     #[error("signing = [\"livekit\"] sends its token where auth would send its own: use only one")]
     AuthTwice,
@@ -132,6 +141,7 @@ impl Endpoint {
             traffic: Traffic::default(),
             signing: Vec::new(),
             headers: Vec::new(),
+            attribute_headers: AttributeHeaders::default(),
             auth: None,
             content_type: None,
             tls: Arc::default(),
@@ -189,14 +199,12 @@ impl Endpoint {
         if headers.len() > HEADERS_MAX {
             return Err(Error::Headers(headers.len()));
         }
-        let mut names: Vec<&str> = headers.iter().map(ExtraHeader::name).collect();
-        for way in &self.signing {
-            match way {
-                Signing::Hmac { header, .. } => names.push(header),
-                Signing::Livekit { .. } if auth.is_some() => return Err(Error::AuthTwice),
-                _ => {}
-            }
+        let is_livekit = |way: &Signing| matches!(way, Signing::Livekit { .. });
+        if auth.is_some() && self.signing.iter().any(is_livekit) {
+            return Err(Error::AuthTwice);
         }
+        let mut names: Vec<&str> = headers.iter().map(ExtraHeader::name).collect();
+        names.extend(self.signing.iter().filter_map(signature_header));
         while let Some(name) = names.pop() {
             if names.contains(&name) {
                 return Err(Error::HeaderTwice(name.to_owned()));
@@ -205,6 +213,31 @@ impl Endpoint {
         self.headers = headers;
         self.auth = auth;
         Ok(self)
+    }
+
+    /// With headers that attributes of events make. Call it when signing, headers and
+    /// [`Endpoint::traffic`] are set. What a pattern with `*` has in common with the endpoint's own
+    /// headers is sent as the endpoint's.
+    ///
+    /// # Errors
+    /// [`Error::BatchHead`], [`Error::HeaderTwice`].
+    pub fn with_attribute_headers(mut self, allowed: AttributeHeaders) -> Result<Self, Error> {
+        if !allowed.is_empty() && self.traffic.order.batching().is_some() {
+            return Err(Error::BatchHead);
+        }
+        let own = self.headers.iter().map(ExtraHeader::name);
+        let mut own = own.chain(self.signing.iter().filter_map(signature_header));
+        let is_named = |name: &&str| allowed.patterns().iter().any(|glob| glob.as_str() == *name);
+        if let Some(name) = own.find(is_named) {
+            return Err(Error::HeaderTwice(name.to_owned()));
+        }
+        self.attribute_headers = allowed;
+        Ok(self)
+    }
+
+    /// Which attributes of an event are headers of its delivery.
+    pub fn attribute_headers(&self) -> &AttributeHeaders {
+        &self.attribute_headers
     }
 
     /// With bodies of another media type than JSON's, which a plugin makes. Call it when the ways
@@ -278,6 +311,14 @@ impl Endpoint {
     /// Most attempts at once.
     pub fn in_flight_max(&self) -> usize {
         self.in_flight_max
+    }
+}
+
+/// The header that a way of signing has a name for.
+fn signature_header(way: &Signing) -> Option<&str> {
+    match way {
+        Signing::Hmac { header, .. } => Some(header),
+        _ => None,
     }
 }
 

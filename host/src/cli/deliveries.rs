@@ -276,6 +276,7 @@ async fn show(
     }
     let now = now();
     let due = (row.state == State::Pending).then(|| print::when(row.due_at, now));
+    let headers: Vec<String> = row.headers.lines().collect();
     print::facts(
         out,
         &[
@@ -292,6 +293,7 @@ async fn show(
             ("sequence", row.sequence.map(|number| number.to_string())),
             ("batch", row.batch.map(|batch| batch.to_string())),
             ("replay", row.replay.map(|replay| replay.to_string())),
+            ("headers", (!headers.is_empty()).then(|| headers.join("; "))),
             ("note", row.note.clone()),
         ],
     )?;

@@ -38,6 +38,7 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
     let url = url(&mut section, "url", example, context.policy);
     let signing = signing::signing(&mut section, context);
     let headers = headers::headers(&mut section, context);
+    let attribute_headers = headers::of_attributes(&mut section);
     let auth = auth::auth(&mut section, context);
     let content_type = section.string("content_type");
     let tls = tls::tls(&mut section, context);
@@ -60,7 +61,8 @@ pub fn parse(mut section: Section, context: &Context<'_>) -> Option<Endpoint> {
         }
         endpoint.policy = policy?;
         endpoint.traffic = traffic?;
-        Some(endpoint)
+        let endpoint = endpoint.with_attribute_headers(attribute_headers?);
+        endpoint.map_err(|error| section.problem("attribute_headers", error)).ok()
     })();
     section.finish();
     endpoint

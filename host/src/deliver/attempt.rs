@@ -59,6 +59,7 @@ impl Deliverer {
             delivery: delivery.id,
             sequence: delivery.sequence,
             replay: delivery.replay,
+            headers: delivery.headers.clone(),
             body: due.body.clone(),
         };
         match outgoing(&self.secrets.signed(&place.endpoint, now), &subject, now) {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::batch::{self, BatchId};
 use livekit_webhook_core::delivery::{DeadReason, Next, after_attempt};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::health::Gate;
 use livekit_webhook_core::time::Timestamp;
 use std::sync::Arc;
@@ -246,7 +247,9 @@ fn dead(claim: &Claim<DueDelivery>, reason: DeadReason, note: &str) -> Member {
     Member { event: claim.item.delivery.event, result }
 }
 
-/// A batch as if it were one delivery: what an attempt needs to know of it.
+/// A batch as if it were one delivery: what an attempt needs to know of it. It has one head, so
+/// what was planned with headers of its own (for another endpoint, or before this one had batches)
+/// goes without them.
 fn joined(first: &Claim<DueDelivery>, members: &[&Claim<DueDelivery>]) -> (DueDelivery, BatchId) {
     let id = id_of(members.iter().copied());
     let body = batch::body(members.iter().map(|claim| claim.item.body.as_ref()));
@@ -254,6 +257,7 @@ fn joined(first: &Claim<DueDelivery>, members: &[&Claim<DueDelivery>]) -> (DueDe
     let attempts = members.iter().map(|claim| claim.item.delivery.attempts);
     due.delivery.attempts = attempts.max().unwrap_or_default();
     due.delivery.webhook_id = id.to_string();
+    due.delivery.headers = DeliveryHeaders::default();
     (due, id)
 }
 

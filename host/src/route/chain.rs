@@ -3,18 +3,21 @@
 use crate::plugin::deploy::{Ended, Follows, Slot};
 use crate::plugin::{Draft, Input, Output};
 use bytes::Bytes;
+use livekit_webhook_core::endpoint::{AttributeError, AttributeHeaders, DeliveryHeaders};
 use std::sync::Arc;
 
 /// Most events that a chain may make of one.
 pub const DRAFTS_MAX: usize = 32;
 
-/// What leaves a chain: a body for one delivery.
+/// What leaves a chain: body and headers of one delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The event type to send.
     pub kind: String,
     /// The body, when a plugin changed it.
     pub body: Option<Bytes>,
+    /// What its endpoint gets of the attributes.
+    pub headers: DeliveryHeaders,
 }
 
 /// The end of a chain.
@@ -60,8 +63,14 @@ enum Step {
     End(Verdict),
 }
 
-/// Runs `chain` over `input` for `endpoint`.
-pub async fn run(chain: &[Arc<Slot>], input: Input, endpoint: &str) -> Verdict {
+/// Runs `chain` over `input` for `endpoint`, which gets the attributes that are `allowed` as
+/// headers.
+pub async fn run(
+    chain: &[Arc<Slot>],
+    input: Input,
+    endpoint: &str,
+    allowed: &AttributeHeaders,
+) -> Verdict {
     let mut passing = vec![Passing { input, changed: false }];
     let mut note = None;
     for plugin in chain {
@@ -84,7 +93,11 @@ pub async fn run(chain: &[Arc<Slot>], input: Input, endpoint: &str) -> Verdict {
         }
         passing = next;
     }
-    Verdict::Deliver(passing.into_iter().map(Part::from).collect())
+    let parts = passing.into_iter().map(|passing| Part::of(passing, allowed));
+    match parts.collect::<Result<_, AttributeError>>() {
+        Ok(parts) => Verdict::Deliver(parts),
+        Err(error) => Verdict::Fail { note: error.to_string() },
+    }
 }
 
 async fn step(plugin: &Slot, event: Passing, endpoint: &str) -> Step {
@@ -123,19 +136,22 @@ fn pass(name: &str, mut event: Passing, output: Output, endpoint: &str) -> Step 
             Step::Pass(vec![event])
         }
         Output::Drafts(drafts) => {
-            Step::Pass(drafts.into_iter().map(|draft| redrafted(&event.input, draft)).collect())
+            Step::Pass(drafts.into_iter().map(|draft| redrafted(&event, draft)).collect())
         }
     }
 }
 
-fn redrafted(input: &Input, draft: Draft) -> Passing {
+/// A body that is left as it was is not kept a second time.
+fn redrafted(event: &Passing, draft: Draft) -> Passing {
+    let Passing { input, changed } = event;
     let mut input = input.clone();
     if let Some(kind) = draft.kind {
         input.kind = kind;
     }
+    let changed = *changed || draft.body != input.body;
     input.body = draft.body;
     input.attributes.extend(draft.attributes);
-    Passing { input, changed: true }
+    Passing { input, changed }
 }
 
 fn drop_by(name: &str, what: &str) -> Step {
@@ -154,9 +170,15 @@ fn failed(event: Passing, Ended { note, follows }: Ended) -> Step {
 
 // === impl Part ===
 
-impl From<Passing> for Part {
-    fn from(passing: Passing) -> Self {
+impl Part {
+    /// The event as it is, of type `kind`.
+    pub fn unchanged(kind: &str) -> Self {
+        Self { kind: kind.to_owned(), body: None, headers: DeliveryHeaders::default() }
+    }
+
+    fn of(passing: Passing, allowed: &AttributeHeaders) -> Result<Self, AttributeError> {
+        let headers = allowed.choose(&passing.input.attributes)?;
         let body = passing.changed.then_some(passing.input.body);
-        Self { kind: passing.input.kind, body }
+        Ok(Self { kind: passing.input.kind, body, headers })
     }
 }

@@ -6,6 +6,7 @@ use crate::plugin::Input;
 use crate::plugin::deploy::Slot;
 use crate::store::{NewDelivery, NewEvent, PlanNext, StoredEvent, lane};
 use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::endpoint::AttributeHeaders;
 use livekit_webhook_core::id::EventId;
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_core::time::Timestamp;
@@ -30,6 +31,8 @@ pub struct Subscriber {
     pub first_wait_ms: i64,
     /// Its endpoint wants the events of a room in order.
     pub is_ordered: bool,
+    /// Attributes that its endpoint gets as headers.
+    pub attribute_headers: AttributeHeaders,
 }
 
 /// All subscriptions, in the order of the configuration.
@@ -88,9 +91,10 @@ impl Router {
                 continue;
             }
             let verdict = if subscriber.chain.is_empty() {
-                Verdict::Deliver(vec![Part { kind: event.kind.clone(), body: None }])
+                Verdict::Deliver(vec![Part::unchanged(&event.kind)])
             } else {
-                chain::run(&subscriber.chain, input(stored), endpoint).await
+                let allowed = &subscriber.attribute_headers;
+                chain::run(&subscriber.chain, input(stored), endpoint, allowed).await
             };
             let attempts = stored.plan_attempts + 1;
             match verdict {
@@ -116,7 +120,7 @@ impl Router {
                 | Verdict::Again { note, .. }
                 | Verdict::Wait { note, .. } => {
                     notes.push(format!("{endpoint}: {note}"));
-                    let part = Part { kind: event.kind.clone(), body: None };
+                    let part = Part::unchanged(&event.kind);
                     let mut dead = self.owed(event, subscriber, part, 0, now);
                     dead.state = State::Dead(DeadReason::Plugin);
                     dead.note = Some(note);
@@ -146,6 +150,7 @@ impl Router {
             webhook_id: webhook_id(event.id, number),
             kind: part.kind,
             body: part.body,
+            headers: part.headers,
             lane: lane_of(event, subscriber),
             due_at: now.plus_millis(subscriber.first_wait_ms),
             state: State::Pending,

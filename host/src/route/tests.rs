@@ -1,5 +1,6 @@
 //! The stage over the memory store, with the real plugins.
 
+mod headers;
 mod lanes;
 mod matching;
 mod plugins;
@@ -10,7 +11,7 @@ use crate::store::conformance::{event, later};
 use crate::store::memory::MemoryStore;
 use crate::store::{DeliveryFilter, NewEvent, PlanState, StoredDelivery};
 use livekit_webhook_core::delivery::State;
-use livekit_webhook_core::endpoint::Name;
+use livekit_webhook_core::endpoint::{AttributeHeaders, Name};
 use livekit_webhook_core::subscription::Subscription;
 use livekit_webhook_wire::glob::Glob;
 
@@ -28,7 +29,13 @@ fn subscriber(endpoint: &str, sources: &[&str], events: &[&str]) -> Subscriber {
     let events = events.iter().map(|glob| Glob::parse(glob).unwrap()).collect();
     let subscription = Subscription::new(endpoint, sources, events, Vec::new(), Vec::new());
     let subscription = subscription.unwrap();
-    Subscriber { subscription, chain: Vec::new(), first_wait_ms: 0, is_ordered: false }
+    Subscriber {
+        subscription,
+        chain: Vec::new(),
+        first_wait_ms: 0,
+        is_ordered: false,
+        attribute_headers: AttributeHeaders::default(),
+    }
 }
 
 fn stage(subscribers: Vec<Subscriber>) -> Stage {

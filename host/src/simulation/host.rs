@@ -175,6 +175,7 @@ fn routing(world: &World) -> Routing {
             chain: Vec::new(),
             first_wait_ms: order.batching().map_or(0, |batching| batching.wait_ms()),
             is_ordered: order.has_lanes(),
+            attribute_headers: endpoint.attribute_headers().clone(),
         }
     };
     Routing::new(world.endpoints.iter().map(subscriber).collect())

@@ -15,6 +15,7 @@ use super::*;
 use bytes::Bytes;
 use livekit_webhook_core::attempt::Outcome;
 use livekit_webhook_core::delivery::{Next, State};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::rate::Rate;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ mod record;
 mod replay;
 mod retention;
 mod secrets;
-mod states;
+pub(crate) mod states;
 
 /// The time of the first event of a test.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -299,10 +300,16 @@ pub fn delivery(number: u32, endpoint: &str) -> NewDelivery {
         webhook_id: format!("wh_{number}"),
         kind: "room_started".to_owned(),
         body: None,
+        headers: DeliveryHeaders::default(),
         due_at: START,
         state: State::Pending,
         note: None,
     }
+}
+
+/// What attributes may have made of a delivery's head.
+pub fn headers() -> DeliveryHeaders {
+    "ce-id: EV_1\nce-type: a: \\x'\"%2C".parse().unwrap()
 }
 
 /// Appends an event and gives it these deliveries.
@@ -324,14 +331,6 @@ pub async fn claim_event(store: &dyn Store) -> Claim<StoredEvent> {
 pub fn plan(claim: &Claim<StoredEvent>, deliveries: Vec<NewDelivery>) -> Plan {
     let next = PlanNext::Planned { deliveries, note: None };
     Plan { event: claim.item.event.id, fence: claim.fence, next }
-}
-
-/// A value for a key of a plugin, for ever.
-pub fn set(key: &str, value: &[u8]) -> plugin_state::Change {
-    let space = plugin_state::Space { plugin: "session".to_owned(), source: "prod".to_owned() };
-    let (value, only) = (Bytes::copy_from_slice(value), plugin_state::Only::Always);
-    let what = plugin_state::What::Set { value, expires_at: None, only };
-    plugin_state::Change { space, key: key.to_owned(), what, limits: Default::default() }
 }
 
 /// Up to `slots` deliveries of `endpoint` that are due at `now`.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use livekit_webhook_core::attempt::Outcome;
 use livekit_webhook_core::batch::{BatchId, Batching};
 use livekit_webhook_core::delivery::{Next, State};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::health::Health;
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId};
 use livekit_webhook_core::rate::Rate;
@@ -125,6 +126,8 @@ pub struct NewDelivery {
     pub kind: String,
     /// What to send, or `None` for the event's own bytes.
     pub body: Option<Bytes>,
+    /// What its endpoint gets of the event's attributes.
+    pub headers: DeliveryHeaders,
     /// The ordering lane at its endpoint; `None`: in no order. See [`lane`].
     pub lane: Option<String>,
     /// When the first attempt is due.
@@ -182,6 +185,8 @@ pub struct StoredDelivery {
     pub webhook_id: String,
     /// The event type sent.
     pub kind: String,
+    /// See [`NewDelivery::headers`]. Never changed, and the same for a replay.
+    pub headers: DeliveryHeaders,
     /// Where it stands.
     pub state: State,
     /// When the next attempt is due.

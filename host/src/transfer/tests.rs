@@ -35,7 +35,7 @@ async fn full() -> MemoryStore {
         expires_at: Some(later(9)),
     };
     store.put_secret(secret).await.unwrap();
-    let change = crate::store::conformance::set("PA_1", b"\0\xff");
+    let change = crate::store::conformance::states::set("PA_1", b"\0\xff");
     store.change_plugin_state(later(0), change).await.unwrap();
     store
 }

@@ -1,14 +1,17 @@
-//! Wraps events as CloudEvents 1.0, in the structured mode of the HTTP binding: the body is the
-//! whole CloudEvent.
+//! Makes CloudEvents 1.0 of events, in both modes of the HTTP binding.
 //!
-//! The event's own bytes become `data` as they are; they are not parsed and written again. What is
-//! not JSON (an earlier plugin may leave a text) becomes `data` as text, or `data_base64`.
+//! Structured: the body is the whole CloudEvent. The event's own bytes become `data` as they are;
+//! they are not parsed and written again. What is not JSON (an earlier plugin may leave a text)
+//! becomes `data` as text, or `data_base64`.
 //!
-//! Non-guarantee: the binary mode, where the attributes are headers, is not possible for a plugin:
-//! a draft has no headers. For the same reason the content type is the endpoint's to set.
+//! Binary: the body stays as it is, and the context goes into attributes of the event, which its
+//! endpoint gets as headers where `attribute_headers = ["ce-*"]` allows it.
+//!
+//! Non-guarantee: the content type is the endpoint's to set. No plugin can.
 
 mod attributes;
 mod base64;
+mod binary;
 
 use attributes::Extension;
 use livekit_webhook_plugin::prelude::*;
@@ -24,6 +27,9 @@ const TYPE_PREFIX: &str = "io.livekit.";
 const TYPE_PREFIX_BYTES_MAX: usize = 128;
 /// Longest source and data schema, in bytes.
 const URI_BYTES_MAX: usize = 2048;
+/// Longest id that is taken from LiveKit, in bytes: as a header it is at most three times as long.
+/// One that is cut may not be unique any more, so another is used.
+const ID_BYTES_MAX: usize = 512;
 /// Most extension attributes.
 const EXTENSIONS_MAX: usize = 32;
 
@@ -31,6 +37,9 @@ const EXTENSIONS_MAX: usize = 32;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
+    /// How the CloudEvent stands in a request.
+    #[serde(default)]
+    mode: Mode,
     /// Before the type of event.
     #[serde(default = "type_prefix")]
     type_prefix: String,
@@ -43,13 +52,24 @@ struct Config {
     extensions: BTreeMap<Extension, String>,
 }
 
+/// CloudEvents, "HTTP Protocol Binding", section 1.3.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// The whole of it is the body.
+    #[default]
+    Structured,
+    /// The data is the body, all else are headers.
+    Binary,
+}
+
 fn type_prefix() -> String {
     TYPE_PREFIX.to_owned()
 }
 
 #[configure]
 fn check(config: &Config) -> Result<(), String> {
-    let Config { type_prefix, source, dataschema, extensions } = config;
+    let Config { mode, type_prefix, source, dataschema, extensions } = config;
     let is_type = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
     if type_prefix.len() > TYPE_PREFIX_BYTES_MAX || !type_prefix.bytes().all(is_type) {
         return Err(format!(
@@ -57,8 +77,13 @@ fn check(config: &Config) -> Result<(), String> {
         ));
     }
     for (key, uri) in [("source", source), ("dataschema", dataschema)] {
-        if uri.as_ref().is_some_and(|uri| !attributes::is_uri(uri) || uri.len() > URI_BYTES_MAX) {
+        let Some(uri) = uri else { continue };
+        if !attributes::is_uri(uri) || uri.len() > URI_BYTES_MAX {
             return Err(format!("{key}: must be a URI of 1 to {URI_BYTES_MAX} bytes"));
+        }
+        if *mode == Mode::Binary && !binary::fits(uri) {
+            let max = binary::VALUE_BYTES_MAX;
+            return Err(format!("{key}: over {max} bytes as a header, in which % takes three"));
         }
     }
     if dataschema.as_ref().is_some_and(|uri| !uri.contains(':')) {
@@ -73,6 +98,19 @@ fn check(config: &Config) -> Result<(), String> {
 #[transform]
 fn cloudevents(event: &Event) -> Result<Draft, Failure> {
     let config: Config = config()?;
+    let mode = config.mode;
+    let context = context(event, config);
+    Ok(match mode {
+        Mode::Structured => Draft { body: structured(context, event.json()), ..Draft::default() },
+        Mode::Binary => {
+            let attributes = binary::headers(&context);
+            Draft { body: event.json().to_vec(), attributes, ..Draft::default() }
+        }
+    })
+}
+
+/// All of the CloudEvent but its data and what its data is. Every value is a text.
+fn context(event: &Event, config: Config) -> Map<String, Value> {
     let mut context = Map::new();
     let mut put = |name: &str, value: String| context.insert(name.to_owned(), value.into());
     put("specversion", "1.0".to_owned());
@@ -93,12 +131,14 @@ fn cloudevents(event: &Event) -> Result<Draft, Failure> {
             put(extension.as_str(), value);
         }
     }
-    Ok(Draft { body: structured(context, event.json()), ..Draft::default() })
+    context
 }
 
-/// LiveKit's id, the same however often the event is sent; the gateway's where there is none.
+/// LiveKit's id, the same however often the event is sent; the gateway's where there is none, or
+/// one that no header has room for.
 fn id(event: &Event) -> String {
-    let own = event.field("/id").and_then(Value::as_str).filter(|id| !id.is_empty());
+    let own = event.field("/id").and_then(Value::as_str);
+    let own = own.filter(|id| (1..=ID_BYTES_MAX).contains(&id.len()));
     own.map_or_else(|| event.id(), str::to_owned)
 }
 

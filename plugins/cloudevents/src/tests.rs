@@ -80,6 +80,72 @@ fn the_configuration_names_source_type_and_schema() {
     assert_eq!(attributes::source("my project/ü"), "/livekit/my%20project%2F%C3%BC");
 }
 
+/// Headers and body of the binary mode.
+#[track_caller]
+fn in_headers(config: Value, event: &Event) -> (BTreeMap<String, String>, Vec<u8>) {
+    native::set_config(&config);
+    let draft = cloudevents(event).unwrap();
+    assert_eq!(draft.kind, None);
+    (draft.attributes.into_iter().collect(), draft.body)
+}
+
+#[test]
+fn in_binary_mode_every_type_of_event_makes_the_golden_headers() {
+    let mut made = Map::new();
+    for kind in native::KINDS {
+        let event = native::sample(kind).unwrap();
+        let (headers, body) = in_headers(json!({ "mode": "binary" }), &event);
+        assert_eq!(body, event.json(), "{kind}");
+        made.insert(kind.to_owned(), json!(headers));
+    }
+    let made = format!("{:#}\n", Value::Object(made));
+    assert_eq!(made, include_str!("../fixtures/binary.golden.json"));
+}
+
+#[test]
+fn in_binary_mode_the_body_is_any_bytes() {
+    for body in [&b" { } "[..], b"room \"r\"", b"\xFF\x00", b""] {
+        let event = Event::from_json("{}").unwrap().with_body(body);
+        assert_eq!(in_headers(json!({ "mode": "binary" }), &event).1, body);
+    }
+}
+
+#[test]
+fn a_header_has_what_the_binding_says() {
+    let (room, identity) = ("Euro € 😀", "a\"b%c\\d~\u{7f}");
+    let event = json!({ "event": "participant_joined", "room": { "name": room },
+        "participant": { "identity": identity } });
+    let event = Event::from_json(event.to_string()).unwrap().with_attribute("tenant.id", "a b");
+    let config = json!({ "mode": "binary", "extensions": { "tenant": "tenant.id" },
+        "source": "/a%20b", "dataschema": "https://example.com/s.json" });
+    let (headers, _) = in_headers(config, &event);
+    // The first is the example of the specification; what is no text of CloudEvents is left out.
+    let subject = "Euro%20%E2%82%AC%20%F0%9F%98%80/a%22b%25c\\d~";
+    assert_eq!(headers["ce-subject"], subject);
+    assert_eq!(headers["ce-source"], "/a%2520b");
+    assert_eq!(headers["ce-dataschema"], "https://example.com/s.json");
+    assert_eq!(headers["ce-tenant"], "a%20b");
+    assert_eq!(headers.get("ce-datacontenttype"), None, "it is the content type");
+}
+
+#[test]
+fn a_header_that_is_too_long_ends_with_a_whole_character() {
+    let event = |id: &str, room: &str| {
+        let event = json!({ "event": "room_started", "id": id, "room": { "name": room } });
+        Event::from_json(event.to_string()).unwrap()
+    };
+    let config = || json!({ "mode": "binary" });
+    let (headers, _) = in_headers(config(), &event("EV_1", &"😀".repeat(1000)));
+    assert_eq!(headers["ce-subject"], "%F0%9F%98%80".repeat(170));
+    assert_eq!(headers["ce-id"], "EV_1");
+    // As long as LiveKit's names may be, everything is there.
+    let (headers, _) = in_headers(config(), &event("EV_1", &"ü".repeat(128)));
+    assert_eq!(headers["ce-subject"], "%C3%BC".repeat(128));
+    // In a native test the gateway's id is LiveKit's own.
+    let (headers, _) = in_headers(config(), &event(&"%".repeat(512), "r"));
+    assert_eq!(headers["ce-id"], "%25".repeat(512));
+}
+
 #[test]
 fn a_configuration_that_cannot_be_right_is_refused_in_words() {
     #[track_caller]
@@ -96,5 +162,12 @@ fn a_configuration_that_cannot_be_right_is_refused_in_words() {
     check_config(json!({ "dataschema": "s.json" }), "absolute URI");
     check_config(json!({ "extensions": { "Tenant": "x" } }), "a-z and 0-9");
     check_config(json!({ "extensions": { "id": "x" } }), "already");
-    check_config(json!({ "mode": "binary" }), "unknown field");
+    check_config(json!({ "mode": "batched" }), "unknown variant `batched`");
+    check_config(json!({ "modus": "binary" }), "unknown field");
+    let long = ["/", &"%20".repeat(500)].concat();
+    check_config(
+        json!({ "mode": "binary", "source": long }),
+        "source: over 2048 bytes as a header",
+    );
+    assert_eq!(check(&serde_json::from_value(json!({ "source": long })).unwrap()), Ok(()));
 }

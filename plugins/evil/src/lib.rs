@@ -42,7 +42,7 @@ fn is_not_refused(event: &Event) -> bool {
 #[route]
 fn destinations(event: &Event) -> Vec<String> {
     match event.room_name().as_deref() {
-        Some("evil:route") => vec!["billing".to_owned()],
+        Some("evil:route" | "evil:header" | "evil:headers") => vec!["billing".to_owned()],
         Some("evil:destinations") => (0..1000).map(|n| n.to_string()).collect(),
         _ => Vec::new(),
     }
@@ -65,6 +65,14 @@ fn attack(event: &Event) -> Result<Vec<Draft>, Failure> {
         }
         "attributes" => {
             let attributes = (0..100).map(|n| (n.to_string(), String::new())).collect();
+            Ok(vec![Draft { attributes, ..draft(b"{}".to_vec()) }])
+        }
+        "header" => {
+            let attributes = vec![("x-evil".to_owned(), "a\r\nhost: b".to_owned())];
+            Ok(vec![Draft { attributes, ..draft(b"{}".to_vec()) }])
+        }
+        "headers" => {
+            let attributes = (0..64).map(|n| (format!("x-{n}"), "a".repeat(100))).collect();
             Ok(vec![Draft { attributes, ..draft(b"{}".to_vec()) }])
         }
         _ => {

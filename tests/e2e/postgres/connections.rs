@@ -2,9 +2,11 @@
 
 use super::{OPTIONS, address};
 use anyhow::{Result, ensure};
-use livekit_webhook::store::conformance::event;
+use livekit_webhook::store::conformance::{
+    START, claim_due, delivery, event, headers, planned, stored,
+};
 use livekit_webhook::store::postgres::{OpenError, PostgresStore};
-use livekit_webhook::store::{Appended, Error, NewEvent, Store};
+use livekit_webhook::store::{Appended, Error, NewDelivery, NewEvent, Store};
 use livekit_webhook_tests::postgres::{Client, PASSWORD, Postgres, Setup, USER};
 use tokio::task::JoinSet;
 
@@ -54,6 +56,43 @@ async fn hosts_that_start_together_make_one_schema() -> Result<()> {
     ensure!(matches!(newer.err(), Some(OpenError::Newer { found: 99, .. })));
     let newer = PostgresStore::open_reader(&address(database.url())?).await;
     ensure!(matches!(newer.err(), Some(OpenError::Newer { found: 99, .. })));
+    Ok(())
+}
+
+/// An event and what is owed of it, as version 2 left them: they weigh 600 and 500 bytes.
+const VERSION_2: &str = "
+    CREATE TABLE schema_version (version BIGINT NOT NULL);
+    INSERT INTO schema_version VALUES (2);
+    INSERT INTO events (id, source, dedupe_key, kind, received_at, api_key, body, body_sha256, is_first)
+        VALUES ('00000000-0000-0000-0000-000000000001', 's', 'k', 'room_started', 1, 'a', '{}',
+            sha256('{}'), true);
+    INSERT INTO plans (event, state, plan_at, is_bare)
+        VALUES ('00000000-0000-0000-0000-000000000001', 1, 1, false);
+    INSERT INTO endpoints (name) VALUES ('a');
+    INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, is_held, created_at, updated_at)
+        SELECT '00000000-0000-0000-0000-000000000002', e.id, n.id, 'wh_1', 'room_started', 0, 1, false, 1, 1
+        FROM events e, endpoints n;
+    UPDATE counters SET pending = 1, bytes = 600 + 2 + 500 WHERE share = 0;";
+
+#[tokio::test]
+async fn a_database_of_version_2_is_brought_up() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let client = database.client().await?;
+    client.batch("CREATE SCHEMA livekit_webhook; SET search_path = livekit_webhook").await?;
+    client.batch(include_str!("../../../host/src/store/postgres/schema/1.sql")).await?;
+    client.batch(include_str!("../../../host/src/store/postgres/schema/2.sql")).await?;
+    client.batch(VERSION_2).await?;
+    let older = PostgresStore::open_reader(&address(database.url())?).await;
+    ensure!(matches!(older.err(), Some(OpenError::Older { found: 2, .. })));
+
+    let store = PostgresStore::open(&address(database.url())?, &OPTIONS).await?;
+    let claims = claim_due(&store, START, "a", 9).await;
+    ensure!(claims.len() == 1 && claims[0].item.delivery.headers.is_empty(), "{claims:?}");
+    ensure!(claims[0].item.body == "{}");
+    planned(&store, 1, vec![NewDelivery { headers: headers(), ..delivery(1, "a") }]).await;
+    ensure!(stored(&store, delivery(1, "a").id).await.headers == headers());
+    ensure!(store.check().await? == []);
+    store.close().await?;
     Ok(())
 }
 

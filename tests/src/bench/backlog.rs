@@ -148,6 +148,7 @@ fn owed(number: usize, now: Timestamp) -> (Record, Record) {
         endpoint: "sink0".to_owned(),
         webhook_id: id.to_string(),
         kind: "room_started".to_owned(),
+        headers: Default::default(),
         state: State::Pending,
         due_at: now,
         attempts: 0,

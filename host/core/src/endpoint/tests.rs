@@ -171,6 +171,26 @@ fn one_header_has_one_value() {
     assert_eq!(made(&hmac, &many, None), Some(Error::Headers(33)));
 }
 
+#[test]
+fn headers_of_attributes_and_own_ones_are_apart() {
+    let hmac = Signing::hmac("x-signature", Secret::new(b"secret".to_vec()).unwrap()).unwrap();
+    let made = |patterns: &[&str], order| {
+        let mut allowed = AttributeHeaders::default();
+        patterns.iter().for_each(|pattern| allowed.allow(pattern).unwrap());
+        let signed = endpoint().with_signing(vec![hmac.clone()]).unwrap();
+        let mut own = signed.with_request(vec![extra("x-a")], None).unwrap();
+        own.traffic.order = order;
+        own.with_attribute_headers(allowed).err()
+    };
+    let twice = |name: &str| Some(Error::HeaderTwice(name.to_owned()));
+    assert_eq!(made(&["x-b", "x-*"], Order::None), None);
+    assert_eq!(made(&["x-b", "x-a"], Order::Room { skip_after: None }), twice("x-a"));
+    assert_eq!(made(&["x-signature"], Order::None), twice("x-signature"));
+    let batch = Order::Batch(crate::batch::Batching::new(2, 0).unwrap());
+    assert_eq!(made(&["ce-*"], batch), Some(Error::BatchHead));
+    assert_eq!(made(&[], batch), None);
+}
+
 proptest! {
     #[test]
     fn no_text_breaks_the_parser(text in "(https?://)?\\PC{0,40}") {

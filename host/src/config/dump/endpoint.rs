@@ -8,6 +8,7 @@ use livekit_webhook_core::attempt::ClientErrors;
 use livekit_webhook_core::endpoint::auth::{ClientAuth, ClientCredentials};
 use livekit_webhook_core::endpoint::{Auth, Endpoint, ExtraHeader};
 use livekit_webhook_core::signature::{Signing, StandardSecret};
+use livekit_webhook_wire::glob::Glob;
 use std::fmt::Write;
 
 /// In place of every secret.
@@ -70,6 +71,11 @@ fn request(out: &mut String, endpoint: &Endpoint) -> std::fmt::Result {
     if !endpoint.headers().is_empty() {
         let headers: Vec<String> = endpoint.headers().iter().map(header).collect();
         writeln!(out, "headers = {{ {} }}", headers.join(", "))?;
+    }
+    if !endpoint.attribute_headers().is_empty() {
+        let patterns = endpoint.attribute_headers().patterns();
+        let patterns: Vec<&str> = patterns.iter().map(Glob::as_str).collect();
+        writeln!(out, "attribute_headers = {}", list(&patterns))?;
     }
     if let Some(content_type) = endpoint.content_type() {
         writeln!(out, "content_type = {}", quoted(content_type))?;

@@ -1,9 +1,10 @@
-//! `headers` of an endpoint: `{ "x-tenant" = "a", "x-api-key" = { secret_file = "key" } }`.
+//! `headers` of an endpoint: `{ "x-tenant" = "a", "x-api-key" = { secret_file = "key" } }`, and
+//! `attribute_headers`: `["ce-*"]`.
 
 use super::Context;
 use crate::config::reader::{Section, kind};
 use crate::config::secret;
-use livekit_webhook_core::endpoint::ExtraHeader;
+use livekit_webhook_core::endpoint::{AttributeHeaders, ExtraHeader};
 use toml::{Table, Value};
 
 /// Reads all headers; `None` when a problem was noted.
@@ -42,6 +43,20 @@ fn header(
     };
     let made = ExtraHeader::new(&name, &value, is_secret);
     made.map_err(|error| section.problem(&key, error)).ok()
+}
+
+/// Which attributes of events are headers; `None` when a problem was noted.
+pub fn of_attributes(section: &mut Section) -> Option<AttributeHeaders> {
+    let patterns = section.strings("attribute_headers").unwrap_or_default();
+    let mut allowed = Some(AttributeHeaders::default());
+    for (index, pattern) in patterns.iter().enumerate() {
+        let taken = allowed.as_mut().map_or(Ok(()), |allowed| allowed.allow(pattern));
+        if let Err(error) = taken {
+            section.problem(&format!("attribute_headers[{index}]"), error);
+            allowed = None;
+        }
+    }
+    allowed
 }
 
 /// A value that is not shown.

@@ -53,6 +53,33 @@ fn headers() {
 }
 
 #[test]
+fn attribute_headers() {
+    let check_at = |patterns: &str, key: &str, problem: &str| {
+        let expect = format!("endpoint[0].attribute_headers{key}: {problem}");
+        check_more(&format!("attribute_headers = {patterns}"), &expect);
+    };
+    let name = "matches no header that an attribute can be: a delivery sets it itself, or it has other than a-z, 0-9, `-`, `_` and `*`";
+    for wrong in ["Ce-*", "content-type", "host", "webhook-*", "authorization", "a b"] {
+        check_at(&format!("[\"x-*\", \"{wrong}\"]"), "[1]", name);
+    }
+    check_at("[\"\"]", "[0]", "the pattern is empty");
+    check_at("\"ce-*\"", "", "expected a list of strings, found a string");
+    check_at("[1]", "[0]", "expected a string, found a whole number");
+    let many = vec!["\"a\""; 17].join(", ");
+    check_at(&format!("[{many}]"), "[16]", "at most 16 patterns are allowed");
+    check_at(
+        "[\"ce-*\"]\nbatch = {}",
+        "",
+        "cannot be had together with batch: a batch has one head for many events",
+    );
+    let twice = "the header x-a is set twice";
+    check_at("[\"x-a\"]\nheaders = { X-A = \"a\" }", "", twice);
+    let signed = "signing = [\"hmac\"]\nhmac = { header = \"X-A\", secret = \"s\" }\n";
+    let expect = format!("endpoint[0].attribute_headers: {twice}");
+    check(&format!("{signed}attribute_headers = [\"x-a\"]"), &[&expect]);
+}
+
+#[test]
 fn content_type() {
     let expect = "endpoint[0].content_type: must be a media type of at most 128 bytes, such as application/cloudevents+json, and none where deliveries are signed as LiveKit does";
     for wrong in ["", "json", "a/b/c", "a b/c", "a/\\n", "a/b; x=\\u00e4"] {
@@ -162,7 +189,7 @@ fn secrets_that_replace_each_other() {
     check(
         &format!("{SIGNED}\nexpires = 2026-12-01T00:00:00Z"),
         &[
-            "endpoint[0].expires: is not known; known here: name, url, signing, secrets, secret_file, secret_env, secret, livekit, hmac, headers, auth, content_type, ca_file, client_certificate_file, client_key_file, max_age, retry, client_errors, ordered, skip_after, batch, rate_per_second, burst, breaker, auto_disable, attempt_timeout_ms, in_flight_max",
+            "endpoint[0].expires: is not known; known here: name, url, signing, secrets, secret_file, secret_env, secret, livekit, hmac, headers, attribute_headers, auth, content_type, ca_file, client_certificate_file, client_key_file, max_age, retry, client_errors, ordered, skip_after, batch, rate_per_second, burst, breaker, auto_disable, attempt_timeout_ms, in_flight_max",
         ],
     );
 }

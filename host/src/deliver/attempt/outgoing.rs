@@ -6,9 +6,9 @@ use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Uri};
 use livekit_webhook_core::attempt::ErrorClass;
-use livekit_webhook_core::endpoint::{Auth, Endpoint};
+use livekit_webhook_core::endpoint::{Auth, DeliveryHeaders, Endpoint};
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId};
-use livekit_webhook_core::signature::{Signed, Signing};
+use livekit_webhook_core::signature::{Signed, Signing, is_free_header};
 use livekit_webhook_core::time::Timestamp;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct Subject {
     pub sequence: Option<i64>,
     /// See [`WEBHOOK_REPLAY`].
     pub replay: Option<ReplayId>,
+    /// Of the event's attributes.
+    pub headers: DeliveryHeaders,
     /// To the byte.
     pub body: Bytes,
 }
@@ -55,6 +57,12 @@ pub fn outgoing(
     now: Timestamp,
 ) -> Result<Outgoing, Failure> {
     let mut headers = HeaderMap::new();
+    // First, so that whatever is set after them holds. What was free when they were stored may not
+    // be so any more.
+    let of_attributes = subject.headers.as_slice().iter();
+    for header in of_attributes.filter(|header| is_free_header(&header.name)) {
+        set(&mut headers, name(&header.name)?, &header.value, false)?;
+    }
     for extra in endpoint.headers() {
         set(&mut headers, name(extra.name())?, extra.value(), extra.is_secret())?;
     }

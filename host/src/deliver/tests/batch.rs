@@ -153,3 +153,18 @@ async fn what_is_too_old_leaves_its_batch() {
     }
     assert_eq!(stage.batches(), [[50_000]]);
 }
+
+/// As when a replay sends to an endpoint with batches what was planned for one without.
+#[tokio::test(start_paused = true)]
+async fn a_batch_has_no_members_headers() {
+    let mut stage = stage(vec![batched("a", 2)]);
+    for number in 1..=2 {
+        let headers = "ce-id: EV_1".parse().unwrap();
+        let new = NewDelivery { headers, ..delivery(number, "a") };
+        planned(&*stage.store, number, vec![new]).await;
+    }
+    stage.run();
+    stage.until_state(2, State::Delivered).await;
+    assert_eq!(stage.batches(), [[1, 2]]);
+    assert_eq!(stage.last_sent().headers.get("ce-id"), None);
+}

@@ -46,6 +46,26 @@ async fn the_attempt_log_tells_the_way_and_no_secret() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn headers_of_attributes_are_the_same_on_every_attempt() {
+    let mut stage = stage(vec![with_retry("a", &[0, 1], None)]);
+    stage.told("a", vec![Act::Status(500)]);
+    let headers = "ce-id: EV_1\nce-subject: a%20b".parse().unwrap();
+    planned(&*stage.store, 1, vec![NewDelivery { headers, ..delivery(1, "a") }]).await;
+    stage.run();
+    stage.until_state(1, State::Delivered).await;
+    let sent = stage.script.sent.lock().unwrap();
+    assert_eq!(sent.len(), 2);
+    for (_, outgoing) in sent.iter() {
+        assert_eq!(outgoing.headers["ce-id"], "EV_1");
+        assert_eq!(outgoing.headers["ce-subject"], "a%20b");
+    }
+    drop(sent);
+    for attempt in stage.attempts(1).await {
+        assert_eq!(logged(&attempt.request_headers)["ce-subject"], "a%20b");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_is_one_trace_and_each_attempt_a_span_of_it() {
     let mut stage = stage(vec![with_retry("a", &[0, 1], None), endpoint("b")]);
     stage.told("a", vec![Act::Status(500)]);

@@ -17,7 +17,12 @@ const SIP_REDACTED: &str =
     include_str!("../../../../plugins/redact/fixtures/participant_joined-sip.redacted.json");
 
 async fn plugin(name: &str, on_error: OnError, stage: &Ground) -> Arc<Slot> {
-    let options = Options { limits: generous(), on_error: Some(on_error), ..Options::default() };
+    loaded(name, Options { on_error: Some(on_error), ..Options::default() }, stage).await
+}
+
+/// One with these options, and limits at which a busy machine does not stop it.
+pub async fn loaded(name: &str, options: Options, stage: &Ground) -> Arc<Slot> {
+    let options = Options { limits: generous(), ..options };
     let wasm = component(name);
     let digest = Digest::of(&wasm);
     let plugin = Plugin::load(&ENGINE, name, wasm, options).await.unwrap();
@@ -26,7 +31,7 @@ async fn plugin(name: &str, on_error: OnError, stage: &Ground) -> Arc<Slot> {
 }
 
 /// Of slots whose time stands still.
-fn ground() -> Ground {
+pub fn ground() -> Ground {
     Ground {
         clock: Arc::new(ManualClock::at(later(1_000))),
         metrics: Arc::new(Metrics::new()),

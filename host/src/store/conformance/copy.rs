@@ -1,5 +1,6 @@
 //! From one store to another.
 
+use super::states::set;
 use super::*;
 use limits::CLAIM_MAX;
 use livekit_webhook_core::health::{Breaker, Health};
@@ -46,6 +47,7 @@ async fn fill(store: &dyn Store) {
         body: Some(Bytes::from_static(b"the plugin's")),
         state: State::Dead(DeadReason::Plugin),
         note: Some("trapped".to_owned()),
+        headers: headers(),
         ..delivery(2, "b")
     };
     let deliveries = vec![in_lane(1, "a", "r"), own];

@@ -8,6 +8,7 @@ pub async fn a_plan_is_whole(store: &dyn Store) {
     let own = NewDelivery {
         body: Some(Bytes::from_static(b"the plugin's")),
         kind: "custom".to_owned(),
+        headers: headers(),
         ..delivery(2, "b")
     };
     let failed = NewDelivery {
@@ -38,6 +39,7 @@ pub async fn a_plan_is_whole(store: &dyn Store) {
         endpoint: "b".to_owned(),
         webhook_id: "wh_2".to_owned(),
         kind: "custom".to_owned(),
+        headers: headers(),
         state: State::Pending,
         due_at: START,
         attempts: 0,
@@ -46,6 +48,7 @@ pub async fn a_plan_is_whole(store: &dyn Store) {
         note: None,
     };
     assert_eq!(due.delivery, expect);
+    assert_eq!(stored(store, expect.id).await, expect);
     assert_eq!(claim_due(store, later(5), "c", 9).await, []);
     let dead = stored(store, delivery(3, "c").id).await;
     assert_eq!(dead.state, State::Dead(DeadReason::Plugin));
@@ -100,7 +103,7 @@ pub async fn a_stale_plan_changes_nothing(store: &dyn Store) {
 }
 
 pub async fn delivered_after_retries(store: &dyn Store) {
-    planned(store, 1, vec![delivery(1, "a")]).await;
+    planned(store, 1, vec![NewDelivery { headers: headers(), ..delivery(1, "a") }]).await;
     let id = delivery(1, "a").id;
     let first = claim_due(store, later(0), "a", 1).await.remove(0);
     let mut failed = result(&first, 0, Next::RetryAt(later(5_000)));
@@ -120,6 +123,10 @@ pub async fn delivered_after_retries(store: &dyn Store) {
 
     let second = claim_due(store, later(5_000), "a", 1).await.remove(0);
     assert_eq!(second.item.delivery.attempts, 1);
+    assert_eq!(
+        [first.item.delivery.headers, second.item.delivery.headers.clone()],
+        [headers(), headers()]
+    );
     let delivered = result(&second, 204, Next::Delivered);
     assert_eq!(record(store, later(5_001), delivered.clone()).await, Recorded::Done);
     assert_eq!(stored(store, id).await.state, State::Delivered);

@@ -74,6 +74,7 @@ pub async fn a_step_plans_and_moves_on(store: &dyn Store) {
     let own = NewDelivery {
         body: Some(Bytes::from_static(b"the plugin's")),
         kind: "custom".to_owned(),
+        headers: headers(),
         webhook_id: "wh_own".to_owned(),
         ..delivery(2, "a")
     };
@@ -92,6 +93,7 @@ pub async fn a_step_plans_and_moves_on(store: &dyn Store) {
         endpoint: "b".to_owned(),
         webhook_id: "wh_own".to_owned(),
         kind: "custom".to_owned(),
+        headers: headers(),
         state: State::Pending,
         due_at: later(70),
         attempts: 0,

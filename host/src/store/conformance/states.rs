@@ -7,6 +7,14 @@ use crate::store::plugin_state::{
 };
 use std::task::Poll;
 
+/// A value for a key of a plugin, for ever.
+pub fn set(key: &str, value: &[u8]) -> Change {
+    let space = Space { plugin: "session".to_owned(), source: "prod".to_owned() };
+    let (value, only) = (Bytes::copy_from_slice(value), Only::Always);
+    let what = What::Set { value, expires_at: None, only };
+    Change { space, key: key.to_owned(), what, limits: Limits::default() }
+}
+
 fn space() -> Space {
     set("", b"").space
 }

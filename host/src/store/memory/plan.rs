@@ -65,6 +65,7 @@ impl Tables {
                 endpoint: new.endpoint,
                 webhook_id: new.webhook_id,
                 kind: new.kind,
+                headers: new.headers,
                 state: new.state,
                 due_at: new.due_at,
                 attempts: 0,

@@ -99,7 +99,10 @@ impl Tables {
     pub fn size_bytes(&self) -> u64 {
         let events = self.events.values().map(|row| row.stored.event.body.len());
         let deliveries = self.deliveries.values();
-        let own = deliveries.map(|row| row.body.as_ref().map_or(0, bytes::Bytes::len));
+        let own = deliveries.map(|row| {
+            let headers = row.stored.headers.to_text();
+            row.body.as_ref().map_or(0, bytes::Bytes::len) + headers.map_or(0, |text| text.len())
+        });
         let quarantine = self.quarantine.values().map(|item| item.body.len());
         let rows = events.chain(own).chain(quarantine).map(|bytes| bytes as u64 + ROW_BYTES);
         rows.chain(self.plugin_state.values().map(SpaceRows::bytes)).sum()

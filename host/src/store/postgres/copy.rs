@@ -325,10 +325,11 @@ async fn import_delivery(
 ) -> Result<bool, Fault> {
     let (status, reason) = rows::state_columns(delivery.state);
     let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, dead_reason, \
-         due_at, attempts, lane, sequence, is_held, batch, replay, created_at, updated_at, note) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+         due_at, attempts, lane, sequence, is_held, batch, replay, created_at, updated_at, note, \
+         headers) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
          ON CONFLICT (id) DO NOTHING";
-    let id = Id(delivery.id.to_bytes());
+    let (id, headers) = (Id(delivery.id.to_bytes()), delivery.headers.to_text());
     let new = execute(
         tx,
         sql,
@@ -350,13 +351,14 @@ async fn import_delivery(
             &delivery.created_at.as_millis(),
             &delivery.updated_at.as_millis(),
             &maybe(delivery.note.as_ref()),
+            &headers,
         ],
     )
     .await?;
     if new == 0 {
         return Ok(false);
     }
-    delta.bytes += DELIVERY_BYTES;
+    delta.bytes += DELIVERY_BYTES + big(headers.map_or(0, |text| text.len()));
     match delivery.state {
         State::Pending => delta.pending += 1,
         State::Dead(_) => delta.dead += 1,

@@ -159,6 +159,16 @@ pub fn fence_column(fence: Fence) -> i64 {
     i64::try_from(fence.0).unwrap_or(-1)
 }
 
+/// One for each place of the lists.
+const INSERT: &str = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, \
+     dead_reason, due_at, lane, sequence, is_held, replay, created_at, updated_at, note, headers) \
+     SELECT id, event, endpoint, webhook_id, kind, status, dead_reason, due_at, lane, \
+     sequence, lane IS NOT NULL AND status = 0, replay, $14, $14, note, headers \
+     FROM unnest($1::UUID[], $2::UUID[], $3::INT[], $4::TEXT[], $5::TEXT[], $6::SMALLINT[], \
+     $7::TEXT[], $8::BIGINT[], $9::TEXT[], $10::BIGINT[], $11::UUID[], $12::TEXT[], $13::TEXT[]) \
+     AS d(id, event, endpoint, webhook_id, kind, status, dead_reason, due_at, lane, sequence, \
+     replay, note, headers)";
+
 /// A delivery about to be written.
 pub struct NewRow<'a> {
     pub delivery: &'a NewDelivery,
@@ -193,17 +203,10 @@ pub async fn insert(
     let replays: Vec<Option<Id>> =
         new.iter().map(|row| row.replay.map(|id| Id(id.to_bytes()))).collect();
     let notes: Vec<_> = new.iter().map(|row| maybe(row.delivery.note.as_ref())).collect();
-    let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, dead_reason, \
-         due_at, lane, sequence, is_held, replay, created_at, updated_at, note) \
-         SELECT id, event, endpoint, webhook_id, kind, status, dead_reason, due_at, lane, \
-         sequence, lane IS NOT NULL AND status = 0, replay, $13, $13, note \
-         FROM unnest($1::UUID[], $2::UUID[], $3::INT[], $4::TEXT[], $5::TEXT[], $6::SMALLINT[], \
-         $7::TEXT[], $8::BIGINT[], $9::TEXT[], $10::BIGINT[], $11::UUID[], $12::TEXT[]) \
-         AS d(id, event, endpoint, webhook_id, kind, status, dead_reason, due_at, lane, sequence, \
-         replay, note)";
+    let headers: Vec<_> = new.iter().map(|row| row.delivery.headers.to_text()).collect();
     execute(
         tx,
-        sql,
+        INSERT,
         &[
             &ids,
             &events,
@@ -217,10 +220,12 @@ pub async fn insert(
             &sequences,
             &replays,
             &notes,
+            &headers,
             &now.as_millis(),
         ],
     )
     .await?;
+    delta.bytes += big(headers.iter().flatten().map(String::len).sum());
     for row in new {
         delta.bytes += DELIVERY_BYTES;
         match row.delivery.state {

@@ -123,9 +123,12 @@ async fn remove_deliveries(
             delta.bytes -= i64::from(row.try_get::<_, i32>(0)?) + each;
         }
     }
-    let sql = "DELETE FROM deliveries WHERE id = ANY ($1) RETURNING event";
+    let sql = "DELETE FROM deliveries WHERE id = ANY ($1) \
+         RETURNING event, coalesce(octet_length(headers), 0)";
     let rows = query(tx, sql, &[&ids]).await?;
-    delta.bytes -= big(rows.len()) * DELIVERY_BYTES;
+    for row in &rows {
+        delta.bytes -= i64::from(row.try_get::<_, i32>(1)?) + DELIVERY_BYTES;
+    }
     if status == 2 {
         delta.dead -= big(rows.len());
     }

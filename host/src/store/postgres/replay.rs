@@ -201,8 +201,8 @@ pub async fn record(
     Ok(Recorded::Done)
 }
 
-/// Copies what is to be sent again, with the bodies that plugins made. What retention has taken is
-/// left out.
+/// Copies what is to be sent again, with the bodies and headers that plugins made. What retention
+/// has taken is left out.
 async fn plan_again(
     tx: &Transaction<'_>,
     endpoints: &HashMap<String, i32>,
@@ -219,14 +219,15 @@ async fn plan_again(
     let due: Vec<i64> = new.iter().map(|delivery| delivery.due_at.as_millis()).collect();
     // As `store::lane` writes it.
     let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, \
-         lane, sequence, is_held, replay, created_at, updated_at) \
+         lane, sequence, is_held, replay, created_at, updated_at, headers) \
          SELECT a.id, d.event, a.endpoint, d.webhook_id, d.kind, 0, a.due_at, \
          CASE WHEN a.is_ordered AND e.lane IS NOT NULL \
          THEN $7 || '/' || e.source || '/' || e.lane END, \
-         d.sequence, a.is_ordered AND e.lane IS NOT NULL, $8, $6, $6 \
+         d.sequence, a.is_ordered AND e.lane IS NOT NULL, $8, $6, $6, d.headers \
          FROM unnest($1::UUID[], $2::UUID[], $3::INT[], $4::BOOL[], $5::BIGINT[]) \
          AS a(id, of, endpoint, is_ordered, due_at) \
-         JOIN deliveries d ON d.id = a.of JOIN events e ON e.id = d.event RETURNING lane";
+         JOIN deliveries d ON d.id = a.of JOIN events e ON e.id = d.event \
+         RETURNING lane, coalesce(octet_length(headers), 0)";
     let values = (now.as_millis(), step.replay.to_string(), Id(step.replay.to_bytes()));
     let rows =
         query(tx, sql, &[&ids, &of, &numbers, &ordered, &due, &values.0, &values.1, &values.2])
@@ -234,6 +235,7 @@ async fn plan_again(
     let mut lanes = BTreeSet::new();
     for row in &rows {
         lanes.extend(maybe_text(row, 0)?);
+        delta.bytes += i64::from(row.try_get::<_, i32>(1)?);
     }
     let sql = "INSERT INTO bodies (delivery, bytes) SELECT a.id, b.bytes \
          FROM unnest($1::UUID[], $2::UUID[]) AS a(id, of) JOIN bodies b ON b.delivery = a.of \

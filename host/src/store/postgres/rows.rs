@@ -10,6 +10,7 @@ use bytes::Bytes;
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::batch::BatchId;
 use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use tokio_postgres::Row;
 
@@ -21,10 +22,10 @@ pub const EVENT: &str = "SELECT e.id, e.source, e.dedupe_key, e.kind, e.room, e.
 /// What [`delivery`] reads, in its order.
 pub const DELIVERY: &str = "SELECT d.id, d.event, n.name, d.webhook_id, d.kind, d.status, \
      d.dead_reason, d.due_at, d.attempts, d.lane, d.sequence, d.batch, d.replay, d.created_at, \
-     d.updated_at, d.note FROM deliveries d JOIN endpoints n ON n.id = d.endpoint";
+     d.updated_at, d.note, d.headers FROM deliveries d JOIN endpoints n ON n.id = d.endpoint";
 
 /// Columns of [`DELIVERY`].
-pub const DELIVERY_COLUMNS: usize = 16;
+pub const DELIVERY_COLUMNS: usize = 17;
 
 /// What [`attempt`] reads, in its order.
 pub const ATTEMPT: &str = "SELECT a.number, a.started_at, a.duration_ms, a.status, \
@@ -80,6 +81,7 @@ pub fn delivery(row: &Row) -> Result<StoredDelivery, Fault> {
         endpoint: text(row, 2)?,
         webhook_id: text(row, 3)?,
         kind: text(row, 4)?,
+        headers: headers(row, 16)?,
         state: state(row.try_get(5)?, row.try_get(6)?)?,
         due_at: time(row, 7)?,
         attempts: row.try_get::<_, i32>(8)?.unsigned_abs(),
@@ -91,6 +93,12 @@ pub fn delivery(row: &Row) -> Result<StoredDelivery, Fault> {
         updated_at: time(row, 14)?,
         note: maybe_text(row, 15)?,
     })
+}
+
+/// NULL: none. What is in it is never what PostgreSQL cannot hold.
+fn headers(row: &Row, column: usize) -> Result<DeliveryHeaders, Fault> {
+    let text = row.try_get::<_, Option<&str>>(column)?;
+    DeliveryHeaders::from_text(text).map_err(|error| Fault::Damaged(error.to_string()))
 }
 
 /// `status` and `dead_reason` as a state.

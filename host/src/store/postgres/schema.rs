@@ -10,7 +10,8 @@ use super::fault::Fault;
 use deadpool_postgres::GenericClient;
 
 /// One entry per version; a released one is never edited.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// The version this binary writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

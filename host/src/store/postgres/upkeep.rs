@@ -75,7 +75,8 @@ pub async fn check(tx: &Transaction<'_>) -> Result<Vec<Finding>, Fault> {
          (SELECT count(*) FROM deliveries WHERE status = 2), \
          (SELECT count(*) FROM quarantine), \
          (SELECT coalesce(sum(octet_length(body) + {EVENT_BYTES}), 0) FROM events)::BIGINT \
-         + (SELECT count(*) * {DELIVERY_BYTES} FROM deliveries) \
+         + (SELECT coalesce(sum(coalesce(octet_length(headers), 0) + {DELIVERY_BYTES}), 0) \
+         FROM deliveries)::BIGINT \
          + (SELECT coalesce(sum(octet_length(bytes)), 0) FROM bodies)::BIGINT \
          + (SELECT coalesce(sum(octet_length(request_headers) + octet_length(response_headers) \
          + octet_length(response_start) + {ATTEMPT_BYTES}), 0) FROM attempts)::BIGINT \

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::batch::BatchId;
 use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::health::{Breaker, Disabled, DisabledReason, Failing, Health};
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use livekit_webhook_core::time::Timestamp;
@@ -28,7 +29,8 @@ macro_rules! delivery_columns {
             "d.id, d.event, ",
             $endpoint,
             ", d.webhook_id, d.kind, d.status, d.dead_reason, d.due_at, d.attempts, \
-             d.created_at, d.updated_at, d.note, d.lane, d.sequence, d.batch, d.replay"
+             d.created_at, d.updated_at, d.note, d.lane, d.sequence, d.batch, d.replay, \
+             d.headers"
         )
     };
 }
@@ -39,7 +41,7 @@ pub const EVENT_WIDTH: usize = 16;
 /// Columns of [`ATTEMPT`].
 pub const ATTEMPT_WIDTH: usize = 16;
 /// Columns of [`delivery_columns`].
-pub const DELIVERY_WIDTH: usize = 16;
+pub const DELIVERY_WIDTH: usize = 17;
 
 /// What [`attempt`] reads, in its order.
 pub const ATTEMPT: &str = "SELECT number, started_at, duration_ms, status, retry_after_ms, \
@@ -102,6 +104,7 @@ pub fn delivery(row: &Row<'_>) -> Result<StoredDelivery> {
         endpoint: row.get(2)?,
         webhook_id: row.get(3)?,
         kind: row.get(4)?,
+        headers: headers(row, 16)?,
         state: state(row, 5)?,
         due_at: time(row, 7)?,
         attempts: row.get(8)?,
@@ -112,6 +115,14 @@ pub fn delivery(row: &Row<'_>) -> Result<StoredDelivery> {
         created_at: time(row, 9)?,
         updated_at: time(row, 10)?,
         note: row.get(11)?,
+    })
+}
+
+/// NULL: none.
+fn headers(row: &Row<'_>, column: usize) -> Result<DeliveryHeaders> {
+    let text = row.get_ref(column)?.as_str_or_null()?;
+    DeliveryHeaders::from_text(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
     })
 }
 

@@ -4,8 +4,12 @@ use super::OpenError;
 use rusqlite::Connection;
 
 /// One entry per version; a released one is never edited.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// The version this binary writes.
 pub const VERSION: i64 = MIGRATIONS.len() as i64;

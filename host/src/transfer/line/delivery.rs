@@ -5,6 +5,7 @@ use crate::store::{AttemptRecord, Record, StoredDelivery, Timings};
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::batch::BatchId;
 use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,10 @@ pub struct Delivery {
     updated_at_ms: i64,
     note: Option<String>,
     body: Option<String>,
+    /// `name: value`, one a line. Written only where there are any: without them older binaries
+    /// read the line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    headers: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +76,7 @@ pub fn line(delivery: &StoredDelivery, body: Option<String>) -> Delivery {
         updated_at_ms: delivery.updated_at.as_millis(),
         note: delivery.note.clone(),
         body,
+        headers: delivery.headers.to_text(),
     }
 }
 
@@ -96,6 +102,8 @@ pub fn record(line: Delivery) -> Result<Record, Wrong> {
         endpoint: line.endpoint,
         webhook_id: line.webhook_id,
         kind: line.kind,
+        headers: DeliveryHeaders::from_text(line.headers.as_deref())
+            .map_err(|error| error.to_string())?,
         state,
         due_at: Timestamp::from_millis(line.due_at_ms),
         attempts: line.attempts,

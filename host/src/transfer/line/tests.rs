@@ -9,6 +9,7 @@ use crate::store::{
 use livekit_webhook_core::attempt::{ErrorClass, Outcome};
 use livekit_webhook_core::batch::BatchId;
 use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::endpoint::DeliveryHeaders;
 use livekit_webhook_core::health::{Breaker, Disabled, DisabledReason, Failing, Health};
 use livekit_webhook_core::id::{DeliveryId, EventId, ReplayId, SecretId};
 use livekit_webhook_core::replay::{ReplayStatus, Selection};
@@ -69,6 +70,7 @@ fn events_and_quarantined_bodies() {
 #[test]
 fn deliveries_and_attempts() {
     let states = DeadReason::ALL.map(State::Dead);
+    let headers: DeliveryHeaders = "ce-id: EV_1\nce-type: a: b".parse().unwrap();
     for (index, state) in states.into_iter().chain([State::Pending, State::Delivered]).enumerate() {
         let some = index % 2 == 0;
         check(&Record::Delivery {
@@ -78,6 +80,7 @@ fn deliveries_and_attempts() {
                 endpoint: "billing".to_owned(),
                 webhook_id: "evt_1".to_owned(),
                 kind: "room_started".to_owned(),
+                headers: if some { headers.clone() } else { DeliveryHeaders::default() },
                 state,
                 due_at: at(3),
                 attempts: 10,

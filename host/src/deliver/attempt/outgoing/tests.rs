@@ -17,6 +17,7 @@ fn subject() -> Subject {
         delivery: DeliveryId::new(3, 4),
         sequence: None,
         replay: None,
+        headers: DeliveryHeaders::default(),
         body: Bytes::from_static(b"{}"),
     }
 }
@@ -47,6 +48,25 @@ fn a_lane_and_a_replay_are_told_where_there_is_one() {
     assert_eq!(sent.headers["webhook-sequence"], "41");
     assert_eq!(sent.headers["webhook-replay"], replay.to_string().as_str());
     assert!(!names(&endpoint(), &subject()).iter().any(|name| name == "webhook-sequence"));
+}
+
+#[test]
+fn attributes_are_headers_and_take_no_others_place() {
+    let signing = vec![Signing::hmac("x-hub", Secret::new(b"hush".to_vec()).unwrap()).unwrap()];
+    let own = vec![ExtraHeader::new("x-tenant", "blue", false).unwrap()];
+    let endpoint = endpoint().with_signing(signing).unwrap().with_request(own, None).unwrap();
+    // As another version could have stored them, which left more names free.
+    let text = "authorization: forged\nce-id: 1\ncontent-length: 9\ncontent-type: text/plain\n\
+        webhook-id: forged\nwebhook-new: forged\nx-hub: forged\nx-tenant: forged";
+    let subject = Subject { headers: text.parse().unwrap(), ..subject() };
+    let sent = outgoing(&endpoint, &subject, NOW).unwrap();
+    assert_eq!(sent.headers["ce-id"], "1");
+    assert_eq!(sent.headers["content-type"], "application/json");
+    assert_eq!(sent.headers["x-tenant"], "blue");
+    assert_eq!(sent.headers["x-hub"].len(), 64);
+    assert!(sent.headers.values().all(|value| value != "forged"), "{sent:?}");
+    let names = names(&endpoint, &subject);
+    assert!(!names.iter().any(|name| ["content-length", "webhook-new"].contains(&name.as_str())));
 }
 
 #[test]

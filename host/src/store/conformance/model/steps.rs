@@ -90,6 +90,7 @@ impl Run<'_> {
                 webhook_id: event.id.to_string(),
                 kind: event.kind.clone(),
                 body: self.dice.one_in(3).then(|| Bytes::from_static(b"[\"own\"]")),
+                headers: if self.dice.one_in(3) { headers() } else { Default::default() },
                 lane: key.map(|key| lane(None, &event.source, key)),
                 due_at: self.now.plus_millis(self.dice.roll(2_000) as i64),
                 state,

@@ -59,6 +59,7 @@ async fn a_file_of_version_1_is_brought_up() {
     assert_eq!(stored(&store, delivery(1, "a").id).await.sequence, Some(1));
     let dead = stored(&store, delivery(3, "a").id).await;
     assert_eq!(dead.state, State::Dead(DeadReason::Gone));
+    assert!(dead.headers.is_empty());
     let attempts = store.attempts(dead.id).await.unwrap();
     assert_eq!(attempts[0].outcome, Outcome::Answered { status: 200, retry_after_ms: None });
     assert_eq!(claim_due(&store, START, "a", 9).await.len(), 1);

@@ -125,8 +125,8 @@ fn import_delivery(
     let (status, dead_reason) = state_columns(delivery.state);
     let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, body, status, \
          dead_reason, due_at, attempts, created_at, updated_at, note, lane, held, sequence, batch, \
-         replay) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-         ?17, ?18)";
+         replay, headers) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+         ?15, ?16, ?17, ?18, ?19)";
     scope.conn.prepare_cached(sql)?.execute(params![
         delivery.id.to_bytes(),
         delivery.event.to_bytes(),
@@ -146,6 +146,7 @@ fn import_delivery(
         delivery.sequence,
         delivery.batch.map(|batch| batch.0),
         delivery.replay.map(|replay| replay.to_bytes()),
+        delivery.headers.to_text(),
     ])?;
     if let Some(lane) = &delivery.lane {
         scope.effects.lanes.delivery(lane, endpoint);

@@ -58,8 +58,9 @@ fn insert_delivery(
     let (status, dead_reason) = state_columns(delivery.state);
     let lane = delivery.lane.as_deref();
     let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, body, status, \
-         dead_reason, due_at, attempts, created_at, updated_at, note, lane, held, sequence) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?10, ?11, ?12, ?13, \
+         dead_reason, due_at, attempts, created_at, updated_at, note, lane, held, headers, \
+         sequence) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 0, ?10, ?10, ?11, ?12, ?13, ?14, \
          (SELECT sequence FROM events WHERE id = ?2))";
     scope.conn.prepare_cached(sql)?.execute(params![
         delivery.id.to_bytes(),
@@ -75,6 +76,7 @@ fn insert_delivery(
         delivery.note,
         lane,
         lane.is_some(),
+        delivery.headers.to_text(),
     ])?;
     if let Some(lane) = lane {
         scope.effects.lanes.delivery(lane, endpoint);

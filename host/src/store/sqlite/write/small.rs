@@ -123,8 +123,8 @@ fn plan_again(
     let endpoint = endpoint_id(scope, &delivery.endpoint)?;
     let sql = "INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, body, status, \
          dead_reason, due_at, attempts, created_at, updated_at, note, lane, held, sequence, \
-         replay) SELECT ?1, event, ?3, webhook_id, kind, body, 0, NULL, ?4, 0, ?5, ?5, NULL, ?6, \
-         ?7, sequence, ?8 FROM deliveries WHERE id = ?2";
+         replay, headers) SELECT ?1, event, ?3, webhook_id, kind, body, 0, NULL, ?4, 0, ?5, ?5, \
+         NULL, ?6, ?7, sequence, ?8, headers FROM deliveries WHERE id = ?2";
     scope.conn.prepare_cached(sql)?.execute(params![
         delivery.id.to_bytes(),
         delivery.of.to_bytes(),
