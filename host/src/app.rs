@@ -128,6 +128,7 @@ impl App {
             outside: Some(reach.outside),
             folder: config.deploy.folder.clone(),
             starts: Some(shared.clock.now()),
+            metrics: Some(shared.metrics.clone()),
         };
         let plugins = plugins::load(&config, &around).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));

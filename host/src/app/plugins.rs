@@ -4,6 +4,7 @@
 //! before is kept: a host that starts again after a bad upload serves what it served.
 
 use crate::config::{self, Config};
+use crate::metrics::Metrics;
 use crate::plugin::compile::Setup;
 use crate::plugin::deploy::folder::Folder;
 use crate::plugin::deploy::upgrade::{Prepared, Refusal, prepare};
@@ -62,6 +63,8 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
+    /// Where numbers of plugins are shown.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Plugins that are loaded and serve nobody yet.
@@ -193,6 +196,11 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
             config::Instances::Warm => Instances::warm(),
         },
         learn: configured.learn.then(|| Arc::new(Learner::new(learned()))),
+        own: around
+            .metrics
+            .as_ref()
+            .map(|all| all.plugins.own(&configured.name))
+            .unwrap_or_default(),
     };
     Spec {
         name: configured.name.clone(),
