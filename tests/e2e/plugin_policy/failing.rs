@@ -5,7 +5,7 @@ use super::*;
 /// Calls that open a breaker, when all are faults.
 const CALLS: usize = 10;
 /// Longer than any period of a breaker, in seconds.
-const PERIOD_S: i64 = 601;
+const PERIOD_S: i64 = 121;
 
 impl Scene {
     async fn breaker(&self, state: f64) -> Result<()> {
