@@ -146,3 +146,21 @@ async fn a_configuration_that_is_read_again_changes_a_plugin() -> Result<()> {
     ensure!(!String::from_utf8_lossy(&seen.body).contains("a-room"), "the one before goes on");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_reload_takes_what_is_said_of_a_plugin_and_tells_what_it_leaves() -> Result<()> {
+    let scene = Scene::start(&wasm("session")?, "learn = false").await?;
+    for (count, more) in
+        [(1, "learn = true"), (2, "instances = \"warm\""), (3, "on_error = \"drop\"")]
+    {
+        scene.gateway.reload(&scene.with(more)).await?;
+        scene.reloads("done", count).await?;
+    }
+    let left = |line: &str| line.contains("read at the next start");
+    ensure!(!scene.gateway.log().iter().any(|line| left(line)), "all of it was taken");
+    let more = scene.with("").plugin("audit", &component("slack")?, PATIENT);
+    scene.gateway.reload(&more).await?;
+    let line = scene.gateway.wait_log(BOUND, |line| left(line).then(|| line.to_owned())).await?;
+    ensure!(line.contains(r#""keys":"plugin.audit (new)""#), "{line}");
+    Ok(())
+}
