@@ -7,7 +7,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::plugin::compile::Setup;
 use crate::plugin::deploy::folder::Folder;
-use crate::plugin::deploy::upgrade::{Prepared, Refusal, prepare};
+use crate::plugin::deploy::upgrade::{Before, Prepared, Refusal, prepare};
 use crate::plugin::deploy::watch::{Watched, Watcher, Wishes};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
@@ -151,8 +151,9 @@ async fn start(engine: &Engine, spec: Spec, folder: &Folder, now: Timestamp) -> 
     let why = match (wasm, &before) {
         (Ok(_), _) if is_barred => "barred".to_owned(),
         (Ok(wasm), before) => {
-            let asks = before.as_ref().ok().map(|before| before.version.asks());
-            match prepare(engine, name, options, wasm.clone(), asks, now).await {
+            let before_it = before.as_ref().ok().map(|before| &before.version);
+            let before_it = before_it.map(|it| Before { digest: it.digest(), asks: it.asks() });
+            match prepare(engine, name, options, wasm.clone(), before_it, now).await {
                 Ok(prepared) => return Ok(One::new(spec, prepared, wasm)),
                 Err(refusal) if before.is_err() => return Err(not_loaded(&spec, refusal)),
                 Err(refusal) => refusal.words(),

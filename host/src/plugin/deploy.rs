@@ -14,6 +14,7 @@ pub mod capsule;
 mod events;
 pub mod folder;
 mod follow;
+pub mod prove;
 pub mod shadow;
 mod turns;
 pub mod upgrade;

@@ -11,7 +11,7 @@
 //! to the folder that fails is told and not repeated.
 
 use super::folder::{Bar, Folder, Kept, Why};
-use super::upgrade::{Refusal, prepare};
+use super::upgrade::{Before, Refusal, prepare};
 use super::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::Engine;
 use crate::plugin::registry::Options;
@@ -165,7 +165,8 @@ impl Watched {
             self.refused = Some(json!({ "digest": digest.to_string(), "why": bar.why }));
             return;
         }
-        let (options, before) = (&self.spec.options, Some(serving.asks()));
+        let before = Some(Before { digest: serving.digest(), asks: serving.asks() });
+        let options = &self.spec.options;
         let now = ground.clock.now();
         match prepare(engine, &name, options, wasm.clone(), before, now).await {
             Ok(prepared) => {
@@ -237,7 +238,7 @@ impl Watched {
         if digest == serving.digest() || self.folder.barred().contains_key(&digest) {
             return None;
         }
-        let before = Some(serving.asks());
+        let before = Some(Before { digest: serving.digest(), asks: serving.asks() });
         match prepare(engine, name, options, wasm, before, ground.clock.now()).await {
             Ok(prepared) => {
                 info!(plugin = name, digest = digest.short(), "plugin version on trial");
