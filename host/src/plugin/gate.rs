@@ -16,7 +16,7 @@ pub(super) mod http;
 pub(super) mod livekit;
 mod observe;
 mod path;
-mod stand_in;
+pub(super) mod stand_in;
 pub(super) mod state;
 mod wasi;
 
@@ -138,9 +138,13 @@ impl Door {
         Some(self.leading_to(outside))
     }
 
-    /// The same, leading elsewhere.
+    /// The same, leading to what is on `tape` and nowhere else.
     #[must_use]
-    pub fn leading_to(&self, outside: Outside) -> Self {
+    pub fn playing(&self, tape: &Tape) -> Self {
+        self.leading_to(tape.play(&self.secrets))
+    }
+
+    fn leading_to(&self, outside: Outside) -> Self {
         Self { outside: Some(outside), ..self.clone() }
     }
 

@@ -107,19 +107,22 @@ pub struct Replayed {
 // === impl Capsule ===
 
 impl Capsule {
-    /// Of a call that `version`, loaded with `options`, ended with `fault`.
+    /// Of a call that `version` ended with `fault`. Limits and grant are those that held, whoever
+    /// said so.
     pub fn new(
         version: &Version,
-        options: &Options,
         input: &Input,
         fault: &Fault,
         (seen, usage): (&Seen, Usage),
         now: Timestamp,
     ) -> Self {
-        let limits = options.limits.rows().filter(|(_, value)| *value > 0);
+        let (plugin, options) = (version.plugin(), version.options());
+        let limits = plugin.limits().rows().filter(|(_, value)| *value > 0);
+        let is_all_granted = options.learn.is_some() && plugin.manifest().is_some();
+        let grant = if is_all_granted { version.asks() } else { &options.grant };
         Self {
             schema: SCHEMA,
-            plugin: version.plugin().name().to_owned(),
+            plugin: plugin.name().to_owned(),
             digest: version.digest().to_string(),
             written_ms: now.as_millis(),
             fault: Broken {
@@ -135,7 +138,7 @@ impl Capsule {
             config: serde_json::from_slice(&options.config).unwrap_or(Value::Null),
             config_digest: Digest::of(&options.config).to_string(),
             limits: limits.map(|(row, value)| (row.name.to_owned(), value)).collect(),
-            grant: options.grant.clone(),
+            grant: grant.clone(),
             outside: seen.tape.entries(),
         }
     }
@@ -210,13 +213,14 @@ impl Capsule {
     ) -> Result<Replayed, load::Error> {
         let names = self.grant.http.iter().flat_map(|rule| &rule.secrets);
         let secret = |name: &String| (name.clone(), Secret::new(tape::mark(name).as_bytes()));
+        let secrets = names.map(secret).collect();
         let options = Options {
             config: self.config.to_string().into(),
             limits,
             on_error: Some(OnError::Fail),
             grant: self.grant.clone(),
-            outside: Some(Tape::of(self.outside.clone()).play()),
-            secrets: names.map(secret).collect(),
+            outside: Some(Tape::of(self.outside.clone()).play(&secrets)),
+            secrets,
             ..Options::default()
         };
         let plugin = Plugin::load(engine, &self.plugin, wasm, options).await?;

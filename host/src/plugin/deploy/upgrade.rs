@@ -49,7 +49,8 @@ pub struct Prepared {
 }
 
 /// Loads `wasm`. With a version before it must not ask for more than that one or the grant, and if
-/// it is another component, its fixtures must hold; without, it runs with what it is granted.
+/// it is another component, its fixtures must hold; without, it runs with what it is granted. It
+/// serves `since`.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -59,7 +60,7 @@ pub async fn prepare(
     options: &Options,
     wasm: Bytes,
     before: Option<Before<'_>>,
-    now: Timestamp,
+    since: Timestamp,
 ) -> Result<Prepared, Refusal> {
     let digest = Digest::of(&wasm);
     let manifest = Manifest::read(&wasm);
@@ -86,7 +87,7 @@ pub async fn prepare(
         prove(engine, &wasm, manifest, &options.limits).await?;
     }
     let named = manifest.map(|manifest| manifest.version);
-    let version = Version::new(plugin, digest, asks, now);
+    let version = Version::new(plugin, digest, asks, options.clone(), since);
     Ok(Prepared { version, named, lacks })
 }
 

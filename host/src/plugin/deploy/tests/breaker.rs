@@ -90,7 +90,7 @@ async fn a_young_version_makes_way_for_the_one_before() {
         let scene = Scene::new(OnError::Fail).await;
         let old = scene.slot.serving().stable.digest();
         let new = version(another("evil", "new"), OnError::Fail, start()).await;
-        scene.slot.swap(new.clone(), Options::default());
+        scene.slot.swap(new.clone());
         scene.clock.advance(age_ms);
         scene.events(CALLS_MIN, "evil:trap").await;
         let serving = scene.slot.serving().stable.digest();
