@@ -37,10 +37,12 @@ use tracing::{info, warn};
 
 mod outside;
 pub mod plugins;
+mod reload;
 pub mod stores;
 mod upkeep;
 
 use self::plugins::Surroundings;
+use self::reload::Fixed;
 
 /// How long open requests may take to finish after a stop signal.
 const REQUESTS_GRACE: Duration = Duration::from_secs(10);
@@ -59,7 +61,7 @@ pub struct App {
     /// Asked by plugins.
     livekit: Arc<LiveKitServers>,
     /// What a reload does not change, as it was at the start.
-    fixed: String,
+    fixed: Fixed,
     around: Surroundings,
     wishes: Wishes,
     plugins_bell: Bell,
@@ -128,6 +130,7 @@ impl App {
             outside: Some(reach.outside),
             folder: config.deploy.folder.clone(),
             starts: Some(shared.clock.now()),
+            metrics: Some(shared.metrics.clone()),
         };
         let plugins = plugins::load(&config, &around).await?;
         let health = Arc::new(Health::new(shared.store.clone(), shared.metrics.clone()));
@@ -169,7 +172,7 @@ impl App {
             store: shared.store,
             ingest,
             livekit: reach.livekit,
-            fixed: fixed(&config),
+            fixed: Fixed::of(&config),
             around,
             wishes,
             plugins_bell,
@@ -181,7 +184,7 @@ impl App {
 
     /// Takes the sources and their keys of `config`, for every request that begins from now on, and
     /// what it says of plugins that were there at the start. All else keeps the value it had then,
-    /// which is told.
+    /// which is told, key by key.
     pub fn reload(&self, config: &Config) {
         self.ingest.senders.replace(known(config));
         self.livekit.replace(outside::servers(config));
@@ -191,8 +194,10 @@ impl App {
         self.wishes.wish(config.plugins.iter().map(spec).collect());
         self.plugins_bell.ring();
         self.count_reload("done");
-        if fixed(config) != self.fixed {
-            warn!("other settings differ from those in use, they are read at the next start");
+        let keys = self.fixed.differences(&Fixed::of(config));
+        if !keys.is_empty() {
+            let keys = keys.join(", ");
+            warn!(keys, "these settings differ from those in use, they are read at the next start");
         }
     }
 
@@ -279,13 +284,6 @@ fn known(config: &Config) -> Known {
         }
     }
     Known { verifier: Verifier::new(ring, config.ingest.rules.clone()), sources }
-}
-
-/// Everything that [`App::reload`] does not take, as text without secrets.
-fn fixed(config: &Config) -> String {
-    let plugins: Vec<_> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
-    let rest = Config { sources: Vec::new(), plugins: Vec::new(), ..config.clone() };
-    format!("{}\n{plugins:?}\n{:?}", rest.dump(), config.deploy)
 }
 
 /// The schedule's first wait, or that for a batch to fill.

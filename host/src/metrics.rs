@@ -1,13 +1,15 @@
 //! Every metric name, its unit and its type. Text form: OpenMetrics.
 //!
 //! Labels come from closed sets or from the configuration, never from a stranger: an event type
-//! that LiveKit is not known to send counts as `other`.
+//! that LiveKit is not known to send counts as `other`. The numbers that plugins keep themselves are
+//! the exception, with limits of their own: [`own`].
 
+pub mod own;
 pub mod plugin;
 
 use self::plugin::PluginMetrics;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -103,6 +105,9 @@ pub struct PrunedLabel {
     pub kind: &'static str,
 }
 
+/// Begins every name.
+const PREFIX: &str = "livekit_webhook";
+
 type PerEndpoint = Family<EndpointLabel, Histogram, fn() -> Histogram>;
 
 /// All metrics of one host.
@@ -197,7 +202,7 @@ impl Metrics {
     /// All at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
-            registry: Registry::with_prefix("livekit_webhook"),
+            registry: Registry::with_prefix(PREFIX),
             config_reloads: Family::default(),
             ingest_answers: Family::default(),
             ingest_refused: Family::default(),
@@ -286,7 +291,9 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry)
+            .and_then(|()| self.plugins.write_own(&mut text, PREFIX))
+            .and_then(|()| encode_eof(&mut text));
         text
     }
 

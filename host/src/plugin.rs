@@ -7,7 +7,8 @@
 //!
 //! A plugin is loaded ([`load`] makes a [`registry::Plugin`] on an [`engine`]) and then called once
 //! an event ([`call`] makes an [`instance`] and runs it within its [`limits`], charged by a
-//! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its [`metrics`].
+//! [`meter`]). What a guest leaves behind is its answer, its [`log`] lines and its
+//! [numbers](crate::metrics::own).
 //!
 //! What an `enrich` or `action` plugin reaches beyond its event goes through the [`gate`] to the
 //! ports of [`outside`]. Which version of a plugin is called, and what follows its faults, is decided
@@ -35,7 +36,6 @@ pub mod load;
 mod log;
 pub mod manifest;
 mod meter;
-pub mod metrics;
 pub mod names;
 pub mod outside;
 pub mod permission;

@@ -5,6 +5,7 @@
 //! another version of the same behaviour.
 
 mod failing;
+mod numbers;
 mod trials;
 mod uploads;
 

@@ -86,6 +86,8 @@ async fn a_configuration_that_is_wrong_changes_nothing_and_is_told() -> Result<(
 
     // What a reload does not take is told.
     gateway.reload(&with_secrets(&[OLD]).ingest("body_bytes_max = 4096")).await?;
-    let told = |line: &str| line.contains("read at the next start").then_some(());
-    gateway.wait_log(BOUND, told).await.context("no word about other settings")
+    let told = |line: &str| line.contains("read at the next start").then(|| line.to_owned());
+    let line = gateway.wait_log(BOUND, told).await.context("no word about other settings")?;
+    ensure!(line.contains(r#""keys":"ingest.body_bytes_max""#), "{line}");
+    Ok(())
 }

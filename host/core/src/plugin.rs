@@ -20,14 +20,12 @@ pub const WINDOW_MS: i64 = 60_000;
 pub const CALLS_MIN: u32 = 10;
 /// Faults below which no breaker opens.
 pub const FAULTS_MIN: u32 = 5;
-/// First open period, in milliseconds. It doubles from period to period.
+/// The open periods of a row, in milliseconds. Whoever fails after the last is quarantined.
+pub const PERIODS_MS: [i64; 3] = [OPEN_MS, 60_000, 120_000];
+/// The first of them.
 pub const OPEN_MS: i64 = 30_000;
-/// Longest open period, in milliseconds.
-pub const OPEN_MS_MAX: i64 = 10 * 60_000;
-/// The reopening that ends in quarantine. Opening soon after a breaker closed is reopening it.
-pub const REOPENINGS_MAX: u32 = 3;
-/// So long after a breaker closed its opening is a reopening, in milliseconds.
-pub const RELAPSE_MS: i64 = OPEN_MS_MAX;
+/// So long after a breaker closed its opening goes on in the row, in milliseconds.
+pub const RELAPSE_MS: i64 = 10 * 60_000;
 /// A probe without an answer for so long is lost, and another one may go, in milliseconds. Longer
 /// than any call may take.
 pub const PROBE_MS_MAX: i64 = 120_000;
@@ -139,12 +137,12 @@ impl Breaker {
     /// Asks for a call at `now`. After [`Admission::Probe`] the caller owes [`Breaker::after`] or
     /// [`Breaker::abandon`].
     pub fn admit(&mut self, is_suspect: bool, now: Timestamp) -> Admission {
-        let State::Open { until, probe, .. } = &mut self.state else {
+        let State::Open { until, periods, probe } = &mut self.state else {
             let is_closed = self.is_closed();
             return if is_closed { Admission::Go } else { Admission::Never };
         };
         // A clock that was set back must not keep it open for longer than a period.
-        *until = (*until).min(now.plus_millis(OPEN_MS_MAX));
+        *until = (*until).min(now.plus_millis(period_ms(*periods).unwrap_or(OPEN_MS)));
         let due = if is_suspect { until.plus_millis(SUSPECT_MS) } else { *until };
         if due > now {
             return Admission::Wait(due);
@@ -176,7 +174,7 @@ impl Breaker {
                 Some(self.open(recent.map_or(0, |(_, periods)| periods), now))
             }
             State::Open { periods, probe: Some(_), .. } if is_probe && is_fault && is_suspect => {
-                let until = now.plus_millis(period_ms(periods.saturating_sub(1)));
+                let until = now.plus_millis(period_ms(periods).unwrap_or(OPEN_MS));
                 self.state = State::Open { until, periods, probe: None };
                 None
             }
@@ -207,11 +205,12 @@ impl Breaker {
     /// The period after so many, or quarantine.
     fn open(&mut self, periods: u32, now: Timestamp) -> Change {
         self.window = Default::default();
-        if periods >= REOPENINGS_MAX {
+        let periods = periods.saturating_add(1);
+        let Some(period_ms) = period_ms(periods) else {
             self.state = State::Quarantined;
             return Change::Quarantined;
-        }
-        let (until, periods) = (now.plus_millis(period_ms(periods)), periods + 1);
+        };
+        let until = now.plus_millis(period_ms);
         self.state = State::Open { until, periods, probe: None };
         Change::Opened { until, periods }
     }
@@ -241,9 +240,10 @@ impl Breaker {
     }
 }
 
-/// The period after so many, in milliseconds.
-fn period_ms(periods: u32) -> i64 {
-    OPEN_MS.saturating_mul(1 << periods.min(20)).min(OPEN_MS_MAX)
+/// Length of a period by its number in the row, 1 for the first.
+fn period_ms(number: u32) -> Option<i64> {
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    PERIODS_MS.get(index).copied()
 }
 
 // === impl State ===

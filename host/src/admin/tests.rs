@@ -107,6 +107,10 @@ fn touch_plugins(metrics: &PluginMetrics) {
     for family in [&metrics.reloads, &metrics.shadows, &metrics.capsules] {
         family.get_or_create(&label).inc();
     }
+    let own = metrics.own("redact");
+    own.asked("http", "ok");
+    own.count("removed", 1, Vec::new());
+    own.observe("bytes", 2.5, Vec::new());
 }
 
 #[tokio::test]

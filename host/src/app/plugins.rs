@@ -4,9 +4,10 @@
 //! before is kept: a host that starts again after a bad upload serves what it served.
 
 use crate::config::{self, Config};
+use crate::metrics::Metrics;
 use crate::plugin::compile::Setup;
-use crate::plugin::deploy::folder::Folder;
-use crate::plugin::deploy::upgrade::{Prepared, Refusal, prepare};
+use crate::plugin::deploy::folder::{Folder, Why};
+use crate::plugin::deploy::upgrade::{Before, Prepared, Refusal, prepare};
 use crate::plugin::deploy::watch::{Watched, Watcher, Wishes};
 use crate::plugin::deploy::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::{self, Engine};
@@ -62,6 +63,8 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// The time of the start. `None`: nothing that was kept before is looked at.
     pub starts: Option<Timestamp>,
+    /// Where numbers of plugins are shown.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Plugins that are loaded and serve nobody yet.
@@ -128,8 +131,12 @@ async fn start(engine: &Engine, spec: Spec, folder: &Folder, now: Timestamp) -> 
     let since = since.map_or(now, |kept| Timestamp::from_millis(kept.since_ms));
     let wasm = read(&spec).await;
     let digest = wasm.as_ref().ok().map(|wasm| Digest::of(wasm));
-    let kept = served.filter(|served| Some(*served) != digest && !barred.contains_key(served));
-    let kept = kept.and_then(|kept| folder.version(kept));
+    // What is configured serves if it is what served, unless it had made way for another; or if
+    // nothing else can.
+    let made_way = |it: Digest| barred.get(&it).is_some_and(|bar| bar.why == Why::RolledBack);
+    let is_usual = digest.is_some_and(|it| served == Some(it) && !made_way(it));
+    let mut ways_back = record.ways_back(digest, &barred);
+    let kept = if is_usual { None } else { ways_back.find_map(|kept| folder.version(kept)) };
     let Some(kept) = kept else {
         let since = if served == digest { since } else { now };
         let mut one = first(engine, spec, since).await?;
@@ -148,8 +155,9 @@ async fn start(engine: &Engine, spec: Spec, folder: &Folder, now: Timestamp) -> 
     let why = match (wasm, &before) {
         (Ok(_), _) if is_barred => "barred".to_owned(),
         (Ok(wasm), before) => {
-            let asks = before.as_ref().ok().map(|before| before.version.asks());
-            match prepare(engine, name, options, wasm.clone(), asks, now).await {
+            let before_it = before.as_ref().ok().map(|before| &before.version);
+            let before_it = before_it.map(|it| Before { digest: it.digest(), asks: it.asks() });
+            match prepare(engine, name, options, wasm.clone(), before_it, now).await {
                 Ok(prepared) => return Ok(One::new(spec, prepared, wasm)),
                 Err(refusal) if before.is_err() => return Err(not_loaded(&spec, refusal)),
                 Err(refusal) => refusal.words(),
@@ -193,6 +201,11 @@ pub fn spec(configured: &config::Plugin, around: &Surroundings) -> Spec {
             config::Instances::Warm => Instances::warm(),
         },
         learn: configured.learn.then(|| Arc::new(Learner::new(learned()))),
+        own: around
+            .metrics
+            .as_ref()
+            .map(|all| all.plugins.own(&configured.name))
+            .unwrap_or_default(),
     };
     Spec {
         name: configured.name.clone(),
@@ -215,8 +228,8 @@ impl Loaded {
     ) -> (HashMap<String, Arc<Slot>>, Option<Watcher>) {
         let (mut slots, mut watched) = (HashMap::new(), Vec::new());
         for One { spec, version, serving } in self.plugins {
-            let (name, options) = (spec.name.clone(), spec.options.clone());
-            let slot = Arc::new(Slot::new(&name, Arc::new(version), options, ground.clone()));
+            let name = spec.name.clone();
+            let slot = Arc::new(Slot::new(&name, Arc::new(version), ground.clone()));
             let folder = Folder::new(&config.deploy.folder, &name);
             watched.push(Watched::new(slot.clone(), spec, folder, serving));
             slots.insert(name, slot);

@@ -1,11 +1,15 @@
 //! Metrics of plugins.
 
+use super::own::{Own, RequestLabel, text};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Labels of a plugin call.
@@ -63,6 +67,12 @@ pub struct PluginMetrics {
     pub shadows: Family<ResultLabel, Counter>,
     /// Trap capsules: `written`, `full`, `failed`.
     pub capsules: Family<ResultLabel, Counter>,
+    /// What plugins asked from outside.
+    requests: Family<RequestLabel, Counter>,
+    values_dropped: Family<NameLabel, Counter>,
+    log_lines_dropped: Family<NameLabel, Counter>,
+    /// By plugin.
+    own: Mutex<BTreeMap<String, Arc<Own>>>,
 }
 
 // === impl PluginMetrics ===
@@ -78,6 +88,27 @@ impl PluginMetrics {
         r.register("plugin_breaker_changes", "Changes of plugins' breakers, by the new state", self.breaker_changes.clone());
         r.register("plugin_shadow_calls", "Calls of shadow versions, by how they compare", self.shadows.clone());
         r.register("plugin_capsules", "Capsules of poison events, by what became of them", self.capsules.clone());
+        r.register("plugin_requests", "What plugins asked from outside, by interface and outcome", self.requests.clone());
+        r.register("plugin_values_dropped", "Values of plugins' own numbers that were not taken", self.values_dropped.clone());
+        r.register("plugin_log_lines_dropped", "Lines of plugins' logs that were not written", self.log_lines_dropped.clone());
+    }
+
+    /// The numbers that `plugin` keeps itself: the same for all its versions.
+    pub fn own(&self, plugin: &str) -> Arc<Own> {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let label = NameLabel { plugin: plugin.to_owned() };
+            let values = self.values_dropped.get_or_create(&label).clone();
+            let lines = self.log_lines_dropped.get_or_create(&label).clone();
+            Arc::new(Own::new(plugin, values, lines, self.requests.clone()))
+        };
+        own.entry(plugin.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// Writes those of all plugins.
+    pub(super) fn write_own(&self, out: &mut String, prefix: &str) -> fmt::Result {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        text::write(out, prefix, &own)
     }
 
     /// Counts what a call took.

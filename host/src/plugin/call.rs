@@ -254,7 +254,7 @@ impl Plugin {
             input,
             body: OnceLock::new(),
             config: self.config.clone(),
-            metrics: self.metrics.clone(),
+            own: self.own.clone(),
             gate,
             meter,
             stopped: None,

@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
@@ -45,7 +46,9 @@ type Compiled = (Machine, Component);
 pub struct Compiler {
     child: Option<PathBuf>,
     cache: Option<Cache>,
-    turn: Semaphore,
+    /// What was compiled last, where there is no cache: a component is often loaded again at once.
+    last: Mutex<Option<(Digest, Compiled)>>,
+    turn: Arc<Semaphore>,
 }
 
 /// Where to compile, and where to keep it.
@@ -85,13 +88,24 @@ impl Compiler {
                 None
             }
         });
-        Self { child, cache, turn: Semaphore::new(1) }
+        Self { child, cache, last: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// For another engine: in the same child, in turn with this one, and kept by nobody.
+    pub fn beside(&self) -> Self {
+        let (child, turn) = (self.child.clone(), self.turn.clone());
+        Self { child, cache: None, last: Mutex::default(), turn }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(Digest, Compiled)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What was kept of this component, when an engine takes it.
     fn kept(&self, engine: &Engine, digest: &Digest) -> Result<Option<Compiled>, Error> {
         let Some(cache) = &self.cache else {
-            return Ok(None);
+            let last = self.last().clone();
+            return Ok(last.filter(|(kept, _)| kept == digest).map(|(_, compiled)| compiled));
         };
         let lean = engine.machine(Kind::Lean).map_err(Error::Engine)?;
         for kind in Kind::ALL {
@@ -124,6 +138,8 @@ impl Compiler {
         if let Some(cache) = &self.cache {
             let lean = engine.machine(Kind::Lean).map_err(Error::Engine)?;
             cache.keep(&Name::new(digest, lean, machine.kind()), code);
+        } else {
+            *self.last() = Some((*digest, (machine.clone(), component.clone())));
         }
         Ok((machine, component))
     }

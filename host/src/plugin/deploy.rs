@@ -12,9 +12,12 @@
 
 pub mod capsule;
 mod events;
+mod eye;
 pub mod folder;
 mod follow;
+pub mod prove;
 pub mod shadow;
+mod trials;
 mod turns;
 pub mod upgrade;
 mod version;
@@ -100,8 +103,6 @@ pub struct Slot {
     ground: Ground,
     serving: RwLock<Serving>,
     events: Mutex<Events>,
-    /// How what serves was loaded.
-    options: Mutex<Options>,
     /// What must not serve any more and is not written down yet.
     fallen: Mutex<Vec<(Digest, Why)>>,
     shadows: Arc<Semaphore>,
@@ -117,15 +118,14 @@ struct Ticket<'a> {
 // === impl Slot ===
 
 impl Slot {
-    /// A slot in which `version` serves, loaded with `options`.
-    pub fn new(name: &str, version: Arc<Version>, options: Options, ground: Ground) -> Self {
+    /// A slot in which `version` serves.
+    pub fn new(name: &str, version: Arc<Version>, ground: Ground) -> Self {
         let serving = Serving { stable: version, before: None, canary: None, shadow: None };
         let slot = Self {
             name: name.to_owned(),
             ground,
             serving: RwLock::new(serving),
             events: Mutex::new(Events::default()),
-            options: Mutex::new(options),
             fallen: Mutex::default(),
             shadows: Self::shadow_places(),
         };
@@ -166,8 +166,8 @@ impl Slot {
         let witness = self.witness(input, role, &serving);
         let (result, usage) = version.plugin().watched(input.clone(), &witness).await;
         self.ground.metrics.plugins.used(&self.name, usage.cpu, usage.memory_bytes);
-        if serving.shadow.is_some() && role == Role::Stable {
-            self.shadow(input, &result, &witness);
+        if let (Some(shadow), Role::Stable) = (&serving.shadow, role) {
+            self.shadow(shadow, input, &result, &witness);
         }
         let fault = match result {
             Ok(outputs) => {
@@ -234,9 +234,8 @@ impl Slot {
         fault: &Fault,
         seen: (&Seen, Usage),
     ) -> Option<PathBuf> {
-        let options = self.options.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let now = self.ground.clock.now();
-        let capsule = Capsule::new(version, &options, input, fault, seen, now);
+        let capsule = Capsule::new(version, input, fault, seen, now);
         let folder = Folder::new(&self.ground.folder, &self.name);
         let written = tokio::task::spawn_blocking(move || capsule.write(&folder)).await;
         let (result, path) = match written {

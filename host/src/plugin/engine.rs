@@ -140,6 +140,16 @@ impl Engine {
         Self::start(false, true, Setup::default())
     }
 
+    /// A metered one beside this one, for a short time: it compiles as this one does, in turn with it
+    /// and keeping nothing on disk, and its instances share the bound on memory.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn metered_beside(&self) -> Result<Self, Error> {
+        let budget = self.0.wish.budget.clone();
+        Self::assemble(Wish::new(false, true, budget), self.0.compiler.beside())
+    }
+
     /// Whether instances come from a pool.
     pub fn pooled(&self) -> bool {
         self.0.lean.wish.pooled
@@ -172,16 +182,12 @@ impl Engine {
     }
 
     fn start(pooled: bool, metered: bool, setup: Setup) -> Result<Self, Error> {
-        let wish = Wish {
-            pooled,
-            metered,
-            places: Arc::new(Semaphore::new(INSTANCES_MAX as usize)),
-            warm_places: Arc::new(Semaphore::new(WARM_MAX as usize)),
-            warm: Arc::default(),
-            budget: Arc::new(Budget::of_this_machine()),
-        };
+        let wish = Wish::new(pooled, metered, Arc::new(Budget::of_this_machine()));
+        Self::assemble(wish, Compiler::new(setup))
+    }
+
+    fn assemble(wish: Wish, compiler: Compiler) -> Result<Self, Error> {
         let lean = Machine::start(Kind::Lean, &wish)?;
-        let compiler = Compiler::new(setup);
         Ok(Self(Arc::new(Shared { wish, lean, full: OnceLock::new(), compiler })))
     }
 }
@@ -189,6 +195,21 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("pooled", &self.pooled()).finish_non_exhaustive()
+    }
+}
+
+// === impl Wish ===
+
+impl Wish {
+    fn new(pooled: bool, metered: bool, budget: Arc<Budget>) -> Self {
+        Self {
+            pooled,
+            metered,
+            places: Arc::new(Semaphore::new(INSTANCES_MAX as usize)),
+            warm_places: Arc::new(Semaphore::new(WARM_MAX as usize)),
+            warm: Arc::default(),
+            budget,
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! `test-secret-NAME`.
 
 mod played;
+mod words;
 
 use super::engine::Engine;
 use super::gate::Secret;
@@ -53,6 +54,7 @@ pub struct Bench<'a> {
     engine: &'a Engine,
     wasm: Bytes,
     manifest: &'a Manifest,
+    limits: Limits,
     loaded: Option<(Bytes, Arc<Plugin>, Arc<Played>)>,
 }
 
@@ -69,7 +71,16 @@ impl<'a> Bench<'a> {
         manifest: &'a Manifest,
     ) -> Result<Self, super::manifest::Error> {
         let wasm = Bytes::from(manifest.embed(wasm)?);
-        Ok(Self { engine, wasm, manifest, loaded: None })
+        Ok(Self { engine, wasm, manifest, limits: patient(), loaded: None })
+    }
+
+    /// The same, where compiling may take as long as `limits` say.
+    #[must_use]
+    pub fn compiled_within(mut self, limits: &Limits) -> Self {
+        let compile_ms = limits.get(limits::COMPILE_MS);
+        self.limits =
+            self.limits.clone().with(limits::COMPILE_MS, compile_ms).unwrap_or(self.limits);
+        self
     }
 
     /// Runs one fixture.
@@ -115,7 +126,7 @@ impl<'a> Bench<'a> {
             |name: &String| (name.clone(), Secret::new(format!("test-secret-{name}").as_bytes()));
         let options = Options {
             config: config.clone(),
-            limits: patient(),
+            limits: self.limits.clone(),
             on_error: Some(OnError::Fail),
             grant: self.manifest.permissions.clone(),
             secrets: names.map(secret).collect(),

@@ -10,12 +10,13 @@
 //! request that may carry it, and what comes back is searched for the secret. Non-guarantee: a host
 //! that is given a secret can tell it in a form that nobody recognises.
 
+mod count;
 mod header;
 pub(super) mod http;
 pub(super) mod livekit;
 mod observe;
 mod path;
-mod stand_in;
+pub(super) mod stand_in;
 pub(super) mod state;
 mod wasi;
 
@@ -28,6 +29,7 @@ use super::outside::{Outside, Space};
 use super::permission::Permissions;
 use super::tape::Tape;
 use super::{Input, Interface};
+use crate::metrics::own::Own;
 use stand_in::StandIns;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +56,8 @@ pub struct Door {
     limits: Limits,
     /// Who notes what it uses, while it is learned what it needs.
     learner: Option<Arc<Learner>>,
+    /// Where requests are counted.
+    own: Arc<Own>,
     /// The name of its connections.
     pool: String,
 }
@@ -69,6 +73,7 @@ pub struct Gate {
     pub interface: Option<Interface>,
     /// There is none where the door leads nowhere.
     pass: Option<Arc<Pass>>,
+    own: Arc<Own>,
 }
 
 /// The gate while it is open. Requests share it, so that several may be under way.
@@ -98,7 +103,8 @@ impl Door {
     ) -> Self {
         let permissions = asked.both(granted);
         let (plugin, pool, limits) = (String::new(), String::new(), Limits::default());
-        Self { plugin, permissions, secrets, outside, limits, learner: None, pool }
+        let (learner, own) = (None, Arc::default());
+        Self { plugin, permissions, secrets, outside, limits, learner, own, pool }
     }
 
     /// The door of this plugin, within these limits.
@@ -120,15 +126,25 @@ impl Door {
         Self { learner, ..self }
     }
 
+    /// The same, with everything that is asked counted there.
+    #[must_use]
+    pub fn counting(self, own: Arc<Own>) -> Self {
+        Self { own, ..self }
+    }
+
     /// The same, with everything that passes it on `tape`; `None` when nothing can.
     pub fn recorded(&self, tape: &Tape) -> Option<Self> {
         let outside = self.outside.as_ref().map(|outside| tape.record(outside, &self.secrets))?;
         Some(self.leading_to(outside))
     }
 
-    /// The same, leading elsewhere.
+    /// The same, leading to what is on `tape` and nowhere else.
     #[must_use]
-    pub fn leading_to(&self, outside: Outside) -> Self {
+    pub fn playing(&self, tape: &Tape) -> Self {
+        self.leading_to(tape.play(&self.secrets))
+    }
+
+    fn leading_to(&self, outside: Outside) -> Self {
         Self { outside: Some(outside), ..self.clone() }
     }
 
@@ -156,7 +172,7 @@ impl Gate {
                 stand_ins: OnceLock::new(),
             })
         });
-        Self { interface: None, pass }
+        Self { interface: None, pass, own: door.own.clone() }
     }
 
     /// The way out, or why there is none.
@@ -170,6 +186,11 @@ impl Gate {
             None => return Err("nothing outside can be reached at load".to_owned()),
         }
         self.pass.as_ref().ok_or_else(|| "nothing is granted to this plugin".to_owned())
+    }
+
+    /// [`Gate::pass`] for a request to `interface`, which is counted when there is no way.
+    pub(super) fn pass_to(&self, interface: &'static str) -> Result<&Arc<Pass>, String> {
+        self.pass().inspect_err(|_| self.own.asked(interface, count::DENIED))
     }
 
     /// Text that stands for the secret of this name during this call.

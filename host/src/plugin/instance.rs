@@ -10,9 +10,9 @@ use super::growth::Growth;
 use super::limits::{CROSSING_BYTES, HANDLES, Limits};
 use super::log::Lines;
 use super::meter::{Meter, Stop};
-use super::metrics::Metrics;
 use super::permission::{Clock, Random};
 use super::wasi::Wasi;
+use crate::metrics::own::Own;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
@@ -46,7 +46,7 @@ pub struct State {
     /// Its log.
     pub log: Lines,
     /// Its numbers.
-    pub metrics: Arc<Metrics>,
+    pub own: Arc<Own>,
     /// Its door to the outside.
     pub gate: Gate,
     /// What it has used.

@@ -4,7 +4,7 @@
 //! [`Observed`] is a value: uses go in, [`Observed::grant`] comes out. A [`Learner`] keeps one for a
 //! plugin and writes `grant.toml` whenever the grant changes, which it does a few times and then no
 //! more. It begins with what the file says, so a restart forgets nothing; the operator starts anew by
-//! removing it.
+//! removing it before a start.
 //!
 //! Guarantee: the grant that is written allows every use that was observed, up to [`HOSTS_MAX`]
 //! hosts. Non-guarantee: that it allows the next one.

@@ -12,7 +12,6 @@ use super::instance::State;
 use super::limits::{self, Limits};
 use super::log::Minute;
 use super::meter::Meter;
-use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
 use super::terms::Terms;
 use super::{Fault, Input, compile, manifest, warm, wasi};
@@ -156,7 +155,8 @@ pub(super) async fn load(
     wasm: Bytes,
     options: Options,
 ) -> Result<Plugin, Error> {
-    let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
+    let Options { config, limits, on_error, grant, secrets, outside, instances, learn, own } =
+        options;
     preamble(&wasm, &limits)?;
     let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
     let (machine, component) = engine.component(wasm, &limits).await?;
@@ -171,7 +171,8 @@ pub(super) async fn load(
     let asked = permissions.unwrap_or_else(|| grant.clone());
     // While it is learned what a plugin uses, it may do all that it asks for.
     let granted = if learn.is_some() { &asked } else { &grant };
-    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits).learning(learn);
+    let door = Door::new(&asked, granted, secrets, outside).of(name, &limits);
+    let door = door.learning(learn).counting(own.clone());
     let plugin = Plugin {
         name: name.into(),
         warm: warm::Pool::new(instances, limits.concurrency(), machine.warm()),
@@ -181,9 +182,9 @@ pub(super) async fn load(
         manifest: manifest.map(Arc::new),
         config: Arc::new(config),
         queue: Queue::new(&limits),
-        minute: Arc::new(Minute::new(&limits)),
+        minute: Arc::new(Minute::new(&limits, own.clone())),
         limits,
-        metrics: Arc::new(Metrics::default()),
+        own,
         on_error,
         door: Arc::new(door),
     };

@@ -6,6 +6,7 @@
 
 use super::limits::{LOG_BYTES, LOG_LINE_BYTES, LOG_LINES, LOG_MINUTE_BYTES, Limits};
 use super::witness::Tail;
+use crate::metrics::own::Own;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub struct Minute {
     bytes_max: usize,
     /// When it began, and what was written since.
     written: Mutex<(Instant, usize)>,
+    /// Lines that were not written are counted there.
+    own: Arc<Own>,
 }
 
 /// The log of one call.
@@ -45,10 +48,10 @@ pub struct Lines {
 // === impl Minute ===
 
 impl Minute {
-    /// Begins now.
-    pub fn new(limits: &Limits) -> Self {
+    /// Begins now, for the plugin that these numbers are of.
+    pub fn new(limits: &Limits, own: Arc<Own>) -> Self {
         let bytes_max = limits.size(LOG_MINUTE_BYTES);
-        Self { bytes_max, written: Mutex::new((Instant::now(), 0)) }
+        Self { bytes_max, written: Mutex::new((Instant::now(), 0)), own }
     }
 
     /// Takes a line of so many bytes, or says that there is no room for it.
@@ -157,6 +160,7 @@ impl Drop for Lines {
     /// However the call ended, the log tells how many of its lines are missing.
     fn drop(&mut self) {
         if self.dropped > 0 {
+            self.minute.own.log_lines_dropped.inc_by(self.dropped);
             let Self { plugin, event, dropped, .. } = self;
             let plugin = &**plugin;
             tracing::warn!(plugin, event, dropped, "plugin wrote more log than it may");

@@ -12,11 +12,11 @@ use super::learn::Learner;
 use super::limits::Limits;
 use super::log::Minute;
 use super::manifest::Manifest;
-use super::metrics::Metrics;
 use super::outside::Outside;
 use super::permission::Permissions;
 use super::warm::{self, Instances};
 use super::{Interface, load};
+use crate::metrics::own::Own;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub struct Options {
     pub instances: Instances,
     /// Who notes what it uses: then grant it all that it asks for.
     pub learn: Option<Arc<Learner>>,
+    /// Where its numbers go. Without more it is by itself, and nobody is shown them.
+    pub own: Arc<Own>,
 }
 
 /// A component, ready to be called.
@@ -65,7 +67,7 @@ pub struct Plugin {
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) config: Arc<Config>,
     pub(super) limits: Limits,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) own: Arc<Own>,
     pub(super) queue: Queue,
     pub(super) minute: Arc<Minute>,
     pub(super) warm: Option<Arc<warm::Pool>>,
@@ -135,8 +137,8 @@ impl Plugin {
     }
 
     /// The numbers it keeps.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    pub fn own(&self) -> &Own {
+        &self.own
     }
 }
 

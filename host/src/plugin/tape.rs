@@ -2,7 +2,8 @@
 //!
 //! A [`Tape`] stands between the gate and the ports: recording, it passes every call on and keeps
 //! question and answer; playing, it answers from what was kept, in the order of each port. The
-//! values of secrets are replaced by a mark before anything is kept, in questions and in answers.
+//! values of secrets are replaced by a mark before anything is kept, in questions and in answers and
+//! in every form in which the gate would know them.
 //!
 //! Non-guarantee: a tape is bounded. Past [`BYTES_MAX`] nothing more is kept, and a player answers
 //! there that the tape has ended.
@@ -12,6 +13,7 @@ mod play;
 mod record;
 
 use super::gate::Secret;
+use super::gate::stand_in::StandIns;
 use super::outside::Outside;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -62,9 +64,9 @@ impl Tape {
         record::ports(self.clone(), outside, secrets)
     }
 
-    /// Ports that answer from this tape.
-    pub fn play(&self) -> Outside {
-        play::ports(self.clone())
+    /// Ports that answer from this tape whoever has these secrets where it has marks.
+    pub fn play(&self, secrets: &BTreeMap<String, Secret>) -> Outside {
+        play::ports(self.clone(), secrets)
     }
 
     fn keep(&self, entry: Entry) {
@@ -108,6 +110,24 @@ pub fn bytes(bytes: &[u8]) -> Value {
 /// The reverse of [`bytes`].
 pub fn to_bytes(value: &Value) -> bytes::Bytes {
     convert::to_bytes(value)
+}
+
+/// Marks in the place of secrets, and back.
+fn marks(secrets: &BTreeMap<String, Secret>) -> StandIns {
+    StandIns::marking(secrets, mark)
+}
+
+/// `value` with every text changed.
+fn each_text(value: &Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => change(text).into(),
+        Value::Array(items) => items.iter().map(|item| each_text(item, change)).collect(),
+        Value::Object(members) => {
+            let members = members.iter();
+            members.map(|(name, value)| (name.clone(), each_text(value, change))).collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// What stands for a secret's value on a tape, and is its value where a tape is played.

@@ -4,7 +4,7 @@
 //! be slow; what must be stopped is given a small one. Nothing here looks at how long anything
 //! took.
 
-mod attacks;
+pub(crate) mod attacks;
 mod contracts;
 pub(crate) mod doubles;
 mod exhaustion;

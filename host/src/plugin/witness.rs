@@ -57,7 +57,7 @@ impl Witness {
     /// `door`, with what passes it on record.
     pub(super) fn door(&self, door: &Arc<Door>) -> Arc<Door> {
         let other = match (&self.played, &self.seen) {
-            (Some(tape), _) => Some(door.leading_to(tape.play())),
+            (Some(tape), _) => Some(door.playing(tape)),
             (None, Some(seen)) => door.recorded(&seen.tape),
             (None, None) => None,
         };

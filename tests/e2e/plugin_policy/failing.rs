@@ -5,7 +5,7 @@ use super::*;
 /// Calls that open a breaker, when all are faults.
 const CALLS: usize = 10;
 /// Longer than any period of a breaker, in seconds.
-const PERIOD_S: i64 = 601;
+const PERIOD_S: i64 = 121;
 
 impl Scene {
     async fn breaker(&self, state: f64) -> Result<()> {
@@ -114,9 +114,15 @@ async fn a_poison_event_leaves_a_capsule_that_shows_the_same_fault() -> Result<(
     ensure!(against.code == Some(0), "{against:?}");
     ensure!(against.stdout.contains("against   ok"), "{against:?}");
     ensure!(against.stdout.contains("-trap: "), "{against:?}");
-    let json = run(vec!["--json".to_owned()]).await?;
-    let json: serde_json::Value = serde_json::from_str(&json.stdout)?;
-    ensure!(json["is_same_fault"] == true && json["now"]["kind"] == "trap", "{json:#}");
+    ensure!(against.stdout.matches("fuel      ").count() == 2, "{against:?}");
+    let mut fuel = Vec::new();
+    for _ in 0..2 {
+        let json = run(vec!["--json".to_owned()]).await?;
+        let json: serde_json::Value = serde_json::from_str(&json.stdout)?;
+        ensure!(json["is_same_fault"] == true && json["now"]["kind"] == "trap", "{json:#}");
+        fuel.push(json["now"]["fuel"].as_u64().with_context(|| format!("no fuel: {json:#}"))?);
+    }
+    ensure!(fuel[0] > 0 && fuel[0] == fuel[1], "{fuel:?}");
     Ok(())
 }
 

@@ -146,3 +146,68 @@ async fn a_configuration_that_is_read_again_changes_a_plugin() -> Result<()> {
     ensure!(!String::from_utf8_lossy(&seen.body).contains("a-room"), "the one before goes on");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_reload_takes_what_is_said_of_a_plugin_and_tells_what_it_leaves() -> Result<()> {
+    let scene = Scene::start(&wasm("session")?, "learn = false").await?;
+    for (count, more) in
+        [(1, "learn = true"), (2, "instances = \"warm\""), (3, "on_error = \"drop\"")]
+    {
+        scene.gateway.reload(&scene.with(more)).await?;
+        scene.reloads("done", count).await?;
+    }
+    let left = |line: &str| line.contains("read at the next start");
+    ensure!(!scene.gateway.log().iter().any(|line| left(line)), "all of it was taken");
+    let more = scene.with("").plugin("audit", &component("slack")?, PATIENT);
+    scene.gateway.reload(&more).await?;
+    let line = scene.gateway.wait_log(BOUND, |line| left(line).then(|| line.to_owned())).await?;
+    ensure!(line.contains(r#""keys":"plugin.audit (new)""#), "{line}");
+    Ok(())
+}
+
+const FIXTURES: &str = r#"
+schema = 1
+name = "mine"
+version = "2.0.0"
+[[fixture]]
+name = "rooms are posted"
+event = { event = "room_started", room = { name = "a" } }
+expect = { drafts = [{ body = { text = "something else" } }] }
+"#;
+
+/// The version that breaks its promise is uploaded while events flow.
+#[tokio::test]
+async fn a_version_whose_fixture_does_not_hold_is_refused_under_traffic() -> Result<()> {
+    let scene = Scene::start(&wasm("redact")?, "").await?;
+    let broken = Manifest::parse(FIXTURES, scene.folder.path())?.embed(&wasm("slack")?)?;
+    let new = scene.folder.path().join("broken.wasm");
+    std::fs::write(&new, &broken)?;
+    let refused = scene.run("deploy", &["mine", &new.to_string_lossy()]).await?;
+    ensure!(refused.code == Some(1), "{refused:?}");
+    let words = "its fixture \"rooms are posted\" does not hold: drafts[0].body.";
+    ensure!(refused.stdout.contains(words), "{refused:?}");
+
+    scene.upload(&broken)?;
+    let refused = r#"plugin_reloads_total{plugin="mine",result="refused"}"#;
+    let mut count = 0;
+    while scene.gateway.metric(refused).await? == 0.0 {
+        count += 1;
+        ensure!(count < 10_000, "it is never refused");
+        let seen = scene.arrives("a", &format!("EV_{count}"), count).await?;
+        ensure!(!is_slack(&seen), "it served");
+    }
+    let line = |line: &str| line.contains("plugin file refused").then(|| line.to_owned());
+    let line = scene.gateway.wait_log(BOUND, line).await?;
+    ensure!(line.contains("rooms are posted") && line.contains("drafts[0].body."), "{line}");
+    ensure!(!is_slack(&scene.arrives("a", "EV_last", count + 1).await?));
+    // Only the plugin's own events were counted.
+    let calls = r#"plugin_calls_total{plugin="mine",outcome="ok",role="stable"}"#;
+    ensure!(scene.gateway.metric(calls).await? == f64::from(u32::try_from(count + 1)?));
+    ensure!(!scene.gateway.log().iter().any(|line| line.contains("EV_fixture")));
+
+    // What keeps its promise serves.
+    scene.upload(&wasm("slack")?)?;
+    scene.reloads("done", 1).await?;
+    ensure!(is_slack(&scene.arrives("a", "EV_slack", count + 2).await?));
+    Ok(())
+}

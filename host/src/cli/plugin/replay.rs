@@ -4,6 +4,7 @@ use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::capsule::{CAPSULE_BYTES_MAX, Capsule, Replayed};
 use crate::plugin::deploy::shadow::difference;
 use crate::plugin::engine::Engine;
+use crate::plugin::load;
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::json;
@@ -50,8 +51,10 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
         return Ok(ExitCode::from(super::USAGE));
     };
     let is_same = Digest::of(&wasm).to_string() == capsule.digest;
-    let engine = Engine::new().context("starting the engine")?;
-    let Some(now) = one(&engine, &capsule, &file, wasm, out).await? else {
+    // The one of production says what happens, the other what it costs.
+    let engines = Engine::new().and_then(|engine| Ok((engine, Engine::metered()?)));
+    let engines = engines.context("starting the engine")?;
+    let Some(now) = one(&engines, &capsule, &file, wasm, out).await? else {
         return Ok(ExitCode::from(super::USAGE));
     };
     let against = match &options.against {
@@ -60,7 +63,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
             let Some(wasm) = super::read(file, out)? else {
                 return Ok(ExitCode::from(super::USAGE));
             };
-            let Some(replayed) = one(&engine, &capsule, file, wasm, out).await? else {
+            let Some(replayed) = one(&engines, &capsule, file, wasm, out).await? else {
                 return Ok(ExitCode::from(super::USAGE));
             };
             Some(replayed)
@@ -79,30 +82,41 @@ struct Report {
     capsule: Capsule,
     /// The component is the one that failed.
     is_same: bool,
-    now: Replayed,
-    against: Option<Replayed>,
+    now: Again,
+    against: Option<Again>,
+}
+
+/// What one component made of it, and the fuel it burned, where that means something.
+struct Again {
+    replayed: Replayed,
+    fuel: Option<u64>,
 }
 
 impl Report {
     fn code(&self) -> ExitCode {
         let is_well = match &self.against {
-            None => self.now.kind() == self.capsule.fault.kind,
-            Some(against) => against.result.is_ok(),
+            None => self.now.replayed.kind() == self.capsule.fault.kind,
+            Some(against) => against.replayed.result.is_ok(),
         };
         ExitCode::from(u8::from(!is_well))
     }
 
     fn json(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let one = |replayed: &Replayed| {
-            let (kind, says) = (replayed.kind(), replayed.lines());
+        let one = |Again { replayed, fuel }: &Again| {
             let cpu_us = u64::try_from(replayed.usage.cpu.as_micros()).unwrap_or(u64::MAX);
-            json!({ "kind": kind, "says": says, "cpu_us": cpu_us, "memory_bytes": replayed.usage.memory_bytes })
+            json!({
+                "kind": replayed.kind(),
+                "says": replayed.lines(),
+                "cpu_us": cpu_us,
+                "memory_bytes": replayed.usage.memory_bytes,
+                "fuel": fuel,
+            })
         };
         let report = json!({
             "plugin": self.capsule.plugin,
             "digest": self.capsule.digest,
             "is_same_component": self.is_same,
-            "is_same_fault": self.now.kind() == self.capsule.fault.kind,
+            "is_same_fault": self.now.replayed.kind() == self.capsule.fault.kind,
             "then": self.capsule.fault,
             "now": one(&self.now),
             "against": self.against.as_ref().map(one),
@@ -120,16 +134,19 @@ impl Report {
         for line in &fault.log {
             writeln!(out, "  log     {line}")?;
         }
-        write!(out, "now       {}", now.lines())?;
-        let is_same_fault = now.kind() == fault.kind;
+        write!(out, "now       {}", now.replayed.lines())?;
+        writeln!(out, "fuel      {}", now.fuel())?;
+        let is_same_fault = now.replayed.kind() == fault.kind;
         writeln!(
             out,
             "the fault {} again",
             if is_same_fault { "is there" } else { "is not there" }
         )?;
         if let Some(against) = against {
-            writeln!(out, "against   {}", against.kind())?;
-            if let Some(difference) = difference(&now.lines(), &against.lines()) {
+            writeln!(out, "against   {}", against.replayed.kind())?;
+            writeln!(out, "fuel      {}", against.fuel())?;
+            let (now, against) = (now.replayed.lines(), against.replayed.lines());
+            if let Some(difference) = difference(&now, &against) {
                 write!(out, "{difference}")?;
             }
         }
@@ -137,15 +154,25 @@ impl Report {
     }
 }
 
+impl Again {
+    fn fuel(&self) -> String {
+        self.fuel.map_or("not counted: time ended it".to_owned(), |fuel| fuel.to_string())
+    }
+}
+
 async fn one(
-    engine: &Engine,
+    (engine, metered): &(Engine, Engine),
     capsule: &Capsule,
     file: &Path,
     wasm: Bytes,
     out: &mut dyn Write,
-) -> anyhow::Result<Option<Replayed>> {
-    match capsule.replay(engine, wasm).await {
-        Ok(replayed) => Ok(Some(replayed)),
+) -> anyhow::Result<Option<Again>> {
+    let again = async {
+        let replayed = capsule.replay(engine, wasm.clone()).await?;
+        Ok::<_, load::Error>(Again { replayed, fuel: capsule.fuel(metered, wasm).await? })
+    };
+    match again.await {
+        Ok(again) => Ok(Some(again)),
         Err(error) => {
             writeln!(out, "{}: {:#}", file.display(), anyhow::Error::from(error))?;
             Ok(None)

@@ -8,7 +8,7 @@ use crate::cli::{check, now};
 use crate::config::{Config, Plugin};
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::folder::{Folder, replace};
-use crate::plugin::deploy::upgrade::prepare;
+use crate::plugin::deploy::upgrade::{Before, prepare};
 use crate::plugin::engine::Engine;
 use crate::plugin::manifest::Manifest;
 use anyhow::Context as _;
@@ -82,9 +82,10 @@ pub async fn deploy(which: &Which, file: &Path, out: &mut dyn Write) -> anyhow::
     let around = Surroundings { folder: config.deploy.folder.clone(), ..Surroundings::default() };
     let options = spec(&plugin, &around).options;
     let engine = Engine::new().context("starting the engine")?;
-    let before = asks.unwrap_or_default();
+    let asks = asks.unwrap_or_default();
+    let before = Before { digest: Digest::of(&serving), asks: &asks };
     let prepared =
-        prepare(&engine, &plugin.name, &options, wasm.clone(), Some(&before), now()).await;
+        prepare(&engine, &plugin.name, &options, wasm.clone(), Some(before), now()).await;
     match prepared {
         Ok(prepared) => put(&plugin, &wasm, prepared.named.as_deref(), out),
         Err(refusal) => {

@@ -36,3 +36,20 @@ async fn a_compiler_that_dies_is_told_from_one_that_refuses() {
     let error = refusal("not-there", Limits::default()).await;
     assert!(matches!(error, Error::Compiler(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn what_was_compiled_last_is_at_hand_where_there_is_no_cache() {
+    let engine = Engine::new().unwrap().metered_beside().unwrap();
+    let load = async |name: &str| {
+        Plugin::load(&engine, name, component(name), Options::default()).await.unwrap();
+    };
+    let is_kept = |name: &str| {
+        let digest = Digest::from(Sha256::digest(component(name)));
+        engine.compiler().kept(&engine, &digest).unwrap().is_some()
+    };
+    assert!(!is_kept("redact"));
+    load("redact").await;
+    assert!(is_kept("redact") && !is_kept("slack"));
+    load("slack").await;
+    assert!(is_kept("slack") && !is_kept("redact"));
+}

@@ -116,7 +116,7 @@ impl metrics::Host for State {
         delta: u64,
         labels: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
-        self.metrics.count(&name, delta, labels);
+        self.own.count(&name, delta, labels);
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl metrics::Host for State {
         value: f64,
         labels: Vec<(String, String)>,
     ) -> wasmtime::Result<()> {
-        self.metrics.observe(&name, value, labels);
+        self.own.observe(&name, value, labels);
         Ok(())
     }
 }

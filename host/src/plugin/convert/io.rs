@@ -19,7 +19,7 @@ impl http::Host for State {
         let http::Request { method, url, headers, body, timeout_ms } = request;
         let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let request = gate::http::Request { method, url, headers, body: body.into(), timeout };
-        let answer = match self.gate.pass() {
+        let answer = match self.gate.pass_to("http") {
             Ok(pass) => pass.send(request).await.map_err(http::Error::from),
             Err(reason) => Err(http::Error::Denied(reason)),
         };
@@ -42,7 +42,7 @@ impl state::Host for State {
         &mut self,
         key: String,
     ) -> wasmtime::Result<Result<Option<state::Entry>, state::Error>> {
-        let found = match self.gate.pass() {
+        let found = match self.gate.pass_to("state") {
             Ok(pass) => pass.get(&key).await.map_err(state::Error::from),
             Err(reason) => Err(state::Error::Denied(reason)),
         };
@@ -56,7 +56,7 @@ impl state::Host for State {
         value: Vec<u8>,
         ttl_ms: Option<u64>,
     ) -> wasmtime::Result<Result<u64, state::Error>> {
-        let set = match self.gate.pass() {
+        let set = match self.gate.pass_to("state") {
             Ok(pass) => pass.set(&key, None, value.into(), ttl_ms).await.map_err(Into::into),
             Err(reason) => Err(state::Error::Denied(reason)),
         };
@@ -71,7 +71,7 @@ impl state::Host for State {
         value: Vec<u8>,
         ttl_ms: Option<u64>,
     ) -> wasmtime::Result<Result<Option<u64>, state::Error>> {
-        Ok(match self.gate.pass() {
+        Ok(match self.gate.pass_to("state") {
             Ok(pass) => {
                 pass.set(&key, Some(expected), value.into(), ttl_ms).await.map_err(Into::into)
             }
@@ -80,7 +80,7 @@ impl state::Host for State {
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<bool, state::Error>> {
-        Ok(match self.gate.pass() {
+        Ok(match self.gate.pass_to("state") {
             Ok(pass) => pass.delete(&key).await.map_err(Into::into),
             Err(reason) => Err(state::Error::Denied(reason)),
         })
@@ -92,7 +92,7 @@ impl state::Host for State {
         delta: i64,
         ttl_ms: Option<u64>,
     ) -> wasmtime::Result<Result<i64, state::Error>> {
-        Ok(match self.gate.pass() {
+        Ok(match self.gate.pass_to("state") {
             Ok(pass) => pass.add(&key, delta, ttl_ms).await.map_err(Into::into),
             Err(reason) => Err(state::Error::Denied(reason)),
         })
@@ -103,7 +103,7 @@ impl state::Host for State {
         prefix: String,
         after: Option<String>,
     ) -> wasmtime::Result<Result<Vec<String>, state::Error>> {
-        Ok(match self.gate.pass() {
+        Ok(match self.gate.pass_to("state") {
             Ok(pass) => pass.keys(&prefix, after.as_deref()).await.map_err(Into::into),
             Err(reason) => Err(state::Error::Denied(reason)),
         })
@@ -144,7 +144,7 @@ impl livekit::Host for State {
 }
 
 async fn ask(gate: &Gate, question: Question) -> Result<Option<Vec<u8>>, livekit::Error> {
-    let pass = gate.pass().map_err(livekit::Error::Denied)?;
+    let pass = gate.pass_to("livekit").map_err(livekit::Error::Denied)?;
     let answer = pass.ask(question).await?;
     Ok(answer.map(Into::into))
 }

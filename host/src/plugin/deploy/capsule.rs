@@ -13,7 +13,7 @@ use super::folder::Folder;
 use super::{Digest, Version, follow, shadow};
 use crate::plugin::engine::Engine;
 use crate::plugin::gate::Secret;
-use crate::plugin::limits::Limits;
+use crate::plugin::limits::{self, Limits};
 use crate::plugin::load;
 use crate::plugin::permission::Permissions;
 use crate::plugin::registry::{OnError, Options, Plugin};
@@ -107,19 +107,22 @@ pub struct Replayed {
 // === impl Capsule ===
 
 impl Capsule {
-    /// Of a call that `version`, loaded with `options`, ended with `fault`.
+    /// Of a call that `version` ended with `fault`. Limits and grant are those that held, whoever
+    /// said so.
     pub fn new(
         version: &Version,
-        options: &Options,
         input: &Input,
         fault: &Fault,
         (seen, usage): (&Seen, Usage),
         now: Timestamp,
     ) -> Self {
-        let limits = options.limits.rows().filter(|(_, value)| *value > 0);
+        let (plugin, options) = (version.plugin(), version.options());
+        let limits = plugin.limits().rows().filter(|(_, value)| *value > 0);
+        let is_all_granted = options.learn.is_some() && plugin.manifest().is_some();
+        let grant = if is_all_granted { version.asks() } else { &options.grant };
         Self {
             schema: SCHEMA,
-            plugin: version.plugin().name().to_owned(),
+            plugin: plugin.name().to_owned(),
             digest: version.digest().to_string(),
             written_ms: now.as_millis(),
             fault: Broken {
@@ -135,7 +138,7 @@ impl Capsule {
             config: serde_json::from_slice(&options.config).unwrap_or(Value::Null),
             config_digest: Digest::of(&options.config).to_string(),
             limits: limits.map(|(row, value)| (row.name.to_owned(), value)).collect(),
-            grant: options.grant.clone(),
+            grant: grant.clone(),
             outside: seen.tape.entries(),
         }
     }
@@ -165,20 +168,59 @@ impl Capsule {
     /// # Errors
     /// When it does not load.
     pub async fn replay(&self, engine: &Engine, wasm: Bytes) -> Result<Replayed, load::Error> {
+        self.run(engine, wasm, self.limits()).await
+    }
+
+    /// Fuel that `wasm` burns on it, on an engine that counts fuel: the same on every machine, which
+    /// no time is. `None` where time ended it even so, since that is later on a faster machine.
+    ///
+    /// # Errors
+    /// When it does not load.
+    pub async fn fuel(&self, metered: &Engine, wasm: Bytes) -> Result<Option<u64>, load::Error> {
+        let mut limits = self.limits();
+        // Counting takes time, which must not end a call that ends by itself.
+        for row in [
+            limits::CPU_PURE_MS,
+            limits::CPU_IO_MS,
+            limits::CPU_INIT_MS,
+            limits::WALL_PURE_MS,
+            limits::WALL_IO_MS,
+        ] {
+            let _ = limits.set(row.name, row.cap);
+        }
+        let Replayed { result, usage } = self.run(metered, wasm, limits).await?;
+        let is_timed = matches!(
+            result,
+            Err(Fault::CpuExceeded { .. } | Fault::DeadlineExceeded { .. } | Fault::Unavailable)
+        );
+        Ok(usage.fuel.filter(|_| !is_timed))
+    }
+
+    fn limits(&self) -> Limits {
         let mut limits = Limits::default();
         for (name, value) in &self.limits {
             // A limit of another release is left at its default.
             let _ = limits.set(name, *value);
         }
+        limits
+    }
+
+    async fn run(
+        &self,
+        engine: &Engine,
+        wasm: Bytes,
+        limits: Limits,
+    ) -> Result<Replayed, load::Error> {
         let names = self.grant.http.iter().flat_map(|rule| &rule.secrets);
         let secret = |name: &String| (name.clone(), Secret::new(tape::mark(name).as_bytes()));
+        let secrets = names.map(secret).collect();
         let options = Options {
             config: self.config.to_string().into(),
             limits,
             on_error: Some(OnError::Fail),
             grant: self.grant.clone(),
-            secrets: names.map(secret).collect(),
-            outside: Some(Tape::of(self.outside.clone()).play()),
+            outside: Some(Tape::of(self.outside.clone()).play(&secrets)),
+            secrets,
             ..Options::default()
         };
         let plugin = Plugin::load(engine, &self.plugin, wasm, options).await?;

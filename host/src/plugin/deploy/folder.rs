@@ -20,11 +20,15 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Versions that are kept.
 pub const VERSIONS_MAX: usize = 3;
 /// Versions that are remembered as barred. The oldest are forgotten.
 pub const BARRED_MAX: usize = 32;
+
+/// Tells apart files that are written at once, for one name perhaps.
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// The folder of one plugin.
 #[derive(Clone, Debug)]
@@ -71,6 +75,21 @@ pub enum Why {
     RolledBack,
 }
 
+// === impl Record ===
+
+impl Record {
+    /// Versions that may serve in the place of `digest`: what served last, then the newest first.
+    pub fn ways_back(
+        &self,
+        digest: Option<Digest>,
+        barred: &BTreeMap<Digest, Bar>,
+    ) -> impl Iterator<Item = Digest> {
+        let newest_first = self.versions.iter().rev().map(|kept| &kept.digest);
+        let all = self.current.iter().chain(newest_first).filter_map(|text| Digest::parse(text));
+        all.filter(move |other| Some(*other) != digest && !barred.contains_key(other))
+    }
+}
+
 // === impl Folder ===
 
 impl Folder {
@@ -101,7 +120,8 @@ impl Folder {
     /// # Errors
     /// The system's.
     pub fn keep(&self, digest: Digest, wasm: &[u8], kept: Kept) -> io::Result<()> {
-        if !self.file_of(digest).is_file() {
+        // One that is torn is written again.
+        if self.version(digest).is_none() {
             self.write(&format!("versions/{digest}.wasm"), wasm)?;
         }
         let mut record = self.record();
@@ -197,7 +217,8 @@ impl Folder {
 /// The system's.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
+    let number = WRITES.fetch_add(1, Ordering::Relaxed);
+    beside.push(format!(".{}.{number}.new", std::process::id()));
     let written = (|| {
         let mut file = fs::OpenOptions::new()
             .write(true)
@@ -213,4 +234,89 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(byte: u8) -> Kept {
+        let digest = Digest::of(&[byte]).to_string();
+        Kept { digest, since_ms: 0, bytes: 1, version: None }
+    }
+
+    #[test]
+    fn a_way_back_is_what_served_last_and_never_a_barred_version() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::new(base.path(), "p");
+        for byte in 1..=4 {
+            folder.keep(Digest::of(&[byte]), &[byte], kept(byte)).unwrap();
+        }
+        let ways = |digest: u8| {
+            let (record, barred) = (folder.record(), folder.barred());
+            let mut ways: Vec<_> = record.ways_back(Some(Digest::of(&[digest])), &barred).collect();
+            ways.dedup();
+            ways
+        };
+        let [two, three, four] = [2, 3, 4].map(|byte| Digest::of(&[byte]));
+        assert_eq!(ways(4), [three, two], "the first was forgotten");
+        assert_eq!(folder.version(Digest::of(&[1])), None);
+        assert_eq!(ways(9), [four, three, two]);
+        folder.bar(three, &Bar { since_ms: 0, why: Why::Quarantined }).unwrap();
+        assert_eq!(ways(4), [two]);
+        folder.unbar();
+        assert_eq!(ways(4), [three, two]);
+    }
+
+    #[test]
+    fn a_torn_version_is_written_again_when_it_serves() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::new(base.path(), "p");
+        let digest = Digest::of(&[7]);
+        folder.keep(digest, &[7], kept(7)).unwrap();
+        fs::write(folder.path().join(format!("versions/{digest}.wasm")), b"torn").unwrap();
+        assert_eq!(folder.version(digest), None);
+        folder.keep(digest, &[7], kept(7)).unwrap();
+        assert_eq!(folder.version(digest).as_deref(), Some(&[7][..]));
+        assert_eq!(folder.record().versions.len(), 1);
+    }
+
+    #[test]
+    fn the_oldest_bars_are_forgotten() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::new(base.path(), "p");
+        for number in 0..=BARRED_MAX {
+            let since_ms = i64::try_from(number).unwrap();
+            let bar = Bar { since_ms, why: Why::RolledBack };
+            folder.bar(Digest::of(&number.to_be_bytes()), &bar).unwrap();
+        }
+        let barred = folder.barred();
+        assert_eq!(barred.len(), BARRED_MAX);
+        assert!(!barred.contains_key(&Digest::of(&0_usize.to_be_bytes())));
+    }
+
+    #[test]
+    fn only_what_was_printed_is_read_as_a_digest() {
+        let text = Digest::of(b"x").to_string();
+        assert_eq!(Digest::parse(&text).map(|digest| digest.to_string()), Some(text.clone()));
+        for wrong in [text.to_uppercase(), format!("+f{}", &text[2..]), text[1..].to_owned()] {
+            assert_eq!(Digest::parse(&wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn who_writes_one_name_at_once_leaves_one_of_them_whole() {
+        let base = tempfile::tempdir().unwrap();
+        let folder = Folder::new(base.path(), "p");
+        let texts = [vec![b'a'; 1 << 16], vec![b'b'; 1 << 10]];
+        std::thread::scope(|scope| {
+            for text in &texts {
+                let folder = &folder;
+                scope.spawn(move || (0..50).for_each(|_| folder.write("one", text).unwrap()));
+            }
+        });
+        let left = fs::read(folder.path().join("one")).unwrap();
+        assert!(texts.contains(&left), "{} bytes", left.len());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside");
+    }
 }

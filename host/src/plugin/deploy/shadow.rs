@@ -1,6 +1,6 @@
 //! Two answers to one event, compared: of a shadow and what serves, or of then and now.
 
-use super::{Role, Slot, follow};
+use super::{Role, Slot, Version, follow};
 use crate::metrics::plugin::ResultLabel;
 use crate::plugin::log::escape;
 use crate::plugin::tape::Tape;
@@ -67,19 +67,22 @@ impl Slot {
     /// what it asks from outside is answered as it was to the version that serves.
     pub(super) fn shadow(
         &self,
+        shadow: &Arc<Version>,
         input: &Input,
         served: &Result<Vec<Output>, Fault>,
         witness: &Witness,
     ) {
-        let Some(shadow) = self.serving().shadow else { return };
         let label = |result| ResultLabel { plugin: self.name.clone(), result };
         let metrics = self.ground.metrics.clone();
-        let Ok(place) = self.shadows.clone().try_acquire_owned() else {
+        let place = self.shadows.clone().try_acquire_owned().ok();
+        // Who was not called has said nothing to compare with.
+        let Some(place) = place.filter(|_| !matches!(served, Err(Fault::Unavailable))) else {
             metrics.plugins.shadows.get_or_create(&label("skipped")).inc();
             return;
         };
-        let (same, different) = (label("same"), label("different"));
+        let [same, different, skipped] = ["same", "different", "skipped"].map(label);
         let (served, input, name) = (lines(served), input.clone(), self.name.clone());
+        let shadow = shadow.clone();
         self.count(Role::Shadow, "called");
         let tape = Tape::of(witness.seen().map(|seen| seen.tape.entries()).unwrap_or_default());
         self.ground.tasks.spawn(Kind::Attempt, "shadow", async move {
@@ -87,6 +90,9 @@ impl Slot {
             let played = Witness::playing(tape);
             let (said, _) = shadow.plugin().watched(input, &played).await;
             match difference(&served, &lines(&said)) {
+                _ if matches!(said, Err(Fault::Unavailable)) => {
+                    metrics.plugins.shadows.get_or_create(&skipped).inc()
+                }
                 None => metrics.plugins.shadows.get_or_create(&same).inc(),
                 Some(diff) => {
                     let (plugin, diff) = (name, escape(&diff, DIFF_BYTES_MAX));

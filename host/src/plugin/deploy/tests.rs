@@ -9,6 +9,7 @@ use bytes::Bytes;
 use livekit_webhook_core::plugin::{CALLS_MIN, OPEN_MS, SUSPECT_MS, State, YOUNG_MS};
 
 mod breaker;
+mod turns;
 
 /// The moment at which everything begins.
 fn start() -> Timestamp {
@@ -35,8 +36,8 @@ async fn version(wasm: Bytes, on_error: OnError, since: Timestamp) -> Arc<Versio
     let engine = &crate::plugin::tests::ENGINE;
     let options = Options { limits: generous(), on_error: Some(on_error), ..Options::default() };
     let digest = Digest::of(&wasm);
-    let plugin = Plugin::load(engine, "evil", wasm, options).await.unwrap();
-    Arc::new(Version::new(plugin, digest, Permissions::default(), since))
+    let plugin = Plugin::load(engine, "evil", wasm, options.clone()).await.unwrap();
+    Arc::new(Version::new(plugin, digest, Permissions::default(), options, since))
 }
 
 impl Scene {
@@ -50,7 +51,7 @@ impl Scene {
             folder: "/dev/null/none".into(),
         };
         let version = version(component("evil"), on_error, start()).await;
-        let slot = Slot::new("evil", version, Options::default(), ground);
+        let slot = Slot::new("evil", version, ground);
         Self { slot, clock, metrics, number: std::sync::atomic::AtomicU32::new(0) }
     }
 

@@ -3,7 +3,6 @@
 use super::folder::Why;
 use super::{Digest, Role, Serving, Slot, Version};
 use crate::metrics::plugin::{BreakerLabel, NameLabel, ResultLabel};
-use crate::plugin::registry::Options;
 use livekit_webhook_core::plugin::{Change, State, is_rolled_back};
 use livekit_webhook_core::time::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +11,8 @@ use tracing::{error, info};
 // === impl Slot ===
 
 impl Slot {
-    /// Lets `version`, loaded with `options`, serve from now on.
-    pub fn swap(&self, version: Arc<Version>, options: Options) {
+    /// Lets `version` serve from now on.
+    pub fn swap(&self, version: Arc<Version>) {
         self.change(|serving| {
             let before = std::mem::replace(&mut serving.stable, version);
             // The same component with another configuration is no way back.
@@ -21,7 +20,6 @@ impl Slot {
                 serving.before = Some(before);
             }
         });
-        *lock(&self.options) = options;
         self.show();
     }
 
@@ -30,26 +28,17 @@ impl Slot {
         self.change(|serving| serving.before = Some(version));
     }
 
-    /// Lets a version serve so many percent of rooms, or none.
+    /// Lets a version serve so many percent of rooms, or none. One that has made way is none.
     pub fn set_canary(&self, canary: Option<(Arc<Version>, u8)>) {
-        self.change(|serving| serving.canary = canary);
+        self.change(|serving| {
+            // Asked in here, where nobody can be rolled back.
+            serving.canary = canary.filter(|(version, _)| !version.is_rolled_back());
+        });
     }
 
     /// Lets a version be compared, or none.
     pub fn set_shadow(&self, shadow: Option<Arc<Version>>) {
         self.change(|serving| serving.shadow = shadow);
-    }
-
-    /// Whether what serves was loaded with other options.
-    pub fn is_other(&self, options: &Options) -> bool {
-        let loaded = lock(&self.options);
-        loaded.config != options.config
-            || loaded.limits != options.limits
-            || loaded.on_error != options.on_error
-            || loaded.grant != options.grant
-            || loaded.secrets != options.secrets
-            || loaded.instances != options.instances
-            || loaded.learn.is_some() != options.learn.is_some()
     }
 
     /// Ends quarantine and rest of what serves.

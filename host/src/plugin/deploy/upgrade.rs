@@ -1,6 +1,7 @@
 //! From a file's bytes to a version that may serve: digest, manifest, permissions, compilation,
-//! link, configuration. Any step may refuse, and then what served before goes on.
+//! link, configuration, fixtures. Any step may refuse, and then what served before goes on.
 
+use super::prove::{self, prove};
 use super::{Digest, Version};
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
@@ -23,6 +24,18 @@ pub enum Refusal {
     /// It does not load.
     #[error(transparent)]
     Load(#[from] load::Error),
+    /// It is not what its own fixtures say.
+    #[error(transparent)]
+    Fixtures(#[from] prove::Failure),
+}
+
+/// What a new version would take the place of.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    /// Of its file.
+    pub digest: Digest,
+    /// What its manifest asks for.
+    pub asks: &'a Permissions,
 }
 
 /// A version that was loaded, with what was learnt on the way.
@@ -35,8 +48,9 @@ pub struct Prepared {
     pub lacks: Vec<String>,
 }
 
-/// Loads `wasm`. With `before`, what the version before asks for, it must not ask for more than
-/// that or the grant; without, it runs with what it is granted.
+/// Loads `wasm`. With a version before it must not ask for more than that one or the grant, and if
+/// it is another component, its fixtures must hold; without, it runs with what it is granted. It
+/// serves `since`.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -45,28 +59,35 @@ pub async fn prepare(
     name: &str,
     options: &Options,
     wasm: Bytes,
-    before: Option<&Permissions>,
-    now: Timestamp,
+    before: Option<Before<'_>>,
+    since: Timestamp,
 ) -> Result<Prepared, Refusal> {
     let digest = Digest::of(&wasm);
     let manifest = Manifest::read(&wasm);
-    let (asks, named) = match manifest {
-        Ok(Some(manifest)) => (manifest.permissions, Some(manifest.version)),
-        Ok(None) | Err(manifest::Error::NotWasm) => (Permissions::default(), None),
+    let manifest = match manifest {
+        Ok(manifest) => manifest,
+        Err(manifest::Error::NotWasm) => None,
         Err(error) => return Err(Refusal::Manifest(error)),
     };
+    let asks = manifest.as_ref().map(|manifest| manifest.permissions.clone()).unwrap_or_default();
     // Whoever learns what it needs gives it all that it asks for.
     let granted = if options.learn.is_some() { &asks } else { &options.grant };
     let lacks = asks.beyond(granted);
     if let Some(before) = before {
-        let known = before.beyond(&options.grant);
+        let known = before.asks.beyond(&options.grant);
         let more: Vec<_> = lacks.iter().filter(|line| !known.contains(line)).cloned().collect();
         if !more.is_empty() {
             return Err(Refusal::Held(more));
         }
     }
-    let plugin = Plugin::load(engine, name, wasm, options.clone()).await?;
-    let version = Version::new(plugin, digest, asks, now);
+    let plugin = Plugin::load(engine, name, wasm.clone(), options.clone()).await?;
+    if let (Some(before), Some(manifest)) = (before, &manifest)
+        && before.digest != digest
+    {
+        prove(engine, &wasm, manifest, &options.limits).await?;
+    }
+    let named = manifest.map(|manifest| manifest.version);
+    let version = Version::new(plugin, digest, asks, options.clone(), since);
     Ok(Prepared { version, named, lacks })
 }
 

@@ -1,7 +1,7 @@
 //! One component by its digest, loaded, with its breaker.
 
 use crate::plugin::permission::Permissions;
-use crate::plugin::registry::Plugin;
+use crate::plugin::registry::{Options, Plugin};
 use livekit_webhook_core::plugin::{Admission, Breaker, Call, Change, State};
 use livekit_webhook_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -21,6 +21,8 @@ pub struct Version {
     plugin: Arc<Plugin>,
     digest: Digest,
     asks: Permissions,
+    /// How it was loaded.
+    options: Options,
     since: Timestamp,
     breaker: Mutex<Breaker>,
     rolled_back: AtomicBool,
@@ -37,7 +39,8 @@ impl Digest {
     /// Reads what [`fmt::Display`] printed.
     pub fn parse(text: &str) -> Option<Self> {
         let mut digest = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 64 || !text.bytes().all(is_digit) {
             return None;
         }
         for (index, byte) in digest.iter_mut().enumerate() {
@@ -69,10 +72,17 @@ impl fmt::Debug for Digest {
 // === impl Version ===
 
 impl Version {
-    /// `plugin`, loaded of a file with `digest` whose manifest `asks` for this, serving `since`.
-    pub fn new(plugin: Arc<Plugin>, digest: Digest, asks: Permissions, since: Timestamp) -> Self {
-        let breaker = Mutex::new(Breaker::default());
-        Self { plugin, digest, asks, since, breaker, rolled_back: AtomicBool::new(false) }
+    /// `plugin`, loaded with `options` of a file with `digest` whose manifest `asks` for this,
+    /// serving `since`.
+    pub fn new(
+        plugin: Arc<Plugin>,
+        digest: Digest,
+        asks: Permissions,
+        options: Options,
+        since: Timestamp,
+    ) -> Self {
+        let (breaker, rolled_back) = (Mutex::new(Breaker::default()), AtomicBool::new(false));
+        Self { plugin, digest, asks, options, since, breaker, rolled_back }
     }
 
     /// It was quarantined before.
@@ -90,6 +100,23 @@ impl Version {
     /// Of its file.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// How it was loaded.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Whether loading it with `options` would make the same of it.
+    pub fn is_loaded_with(&self, options: &Options) -> bool {
+        let loaded = &self.options;
+        loaded.config == options.config
+            && loaded.limits == options.limits
+            && loaded.on_error == options.on_error
+            && loaded.grant == options.grant
+            && loaded.secrets == options.secrets
+            && loaded.instances == options.instances
+            && loaded.learn.is_some() == options.learn.is_some()
     }
 
     /// What its manifest asks for.

@@ -1,27 +1,27 @@
 //! Hot reload: looks at the files of plugins, lets changed ones serve, and writes down what
 //! changed.
 //!
-//! Mechanism: once a second, and when the configuration is read again, each file's length and time
-//! of change are compared with those that were judged last. A change that has settled (two looks
-//! saw the same) is read; another digest becomes another version ([`super::upgrade`]) and is
-//! swapped in. Everything on disk goes through [`super::folder`], from here only.
+//! Mechanism: once a second, and when the configuration is read again, each file is looked at
+//! ([`super::eye`]). A change that has settled is read; another digest becomes another version
+//! ([`super::upgrade`]) and is swapped in, and so does the same with another configuration. But for
+//! capsules, what is written to [`super::folder`] is written from here only.
 //!
 //! Guarantee: what serves goes on until the new version could be called. A file that is refused is
 //! judged once, told once, and again when it or the configuration changes. Non-guarantee: a write
 //! to the folder that fails is told and not repeated.
 
+use super::eye::Eye;
 use super::folder::{Bar, Folder, Kept, Why};
-use super::upgrade::{Refusal, prepare};
+use super::upgrade::{Before, Prepared, Refusal, prepare};
 use super::{Digest, Ground, Slot, Spec, Version};
 use crate::plugin::engine::Engine;
-use crate::plugin::registry::Options;
 use crate::tasks::Stop;
 use bytes::Bytes;
-use livekit_webhook_core::plugin::YOUNG_MS;
+use livekit_webhook_core::plugin::{State, YOUNG_MS};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 use tracing::{error, info, warn};
 
 /// Between two looks.
@@ -47,27 +47,17 @@ pub struct Watcher {
 
 /// One plugin under watch.
 pub struct Watched {
-    slot: Arc<Slot>,
-    spec: Spec,
-    folder: Folder,
+    pub(super) slot: Arc<Slot>,
+    pub(super) spec: Spec,
+    pub(super) folder: Folder,
     stable: Eye,
-    canary: Eye,
-    shadow: Eye,
+    pub(super) canary: Eye,
+    pub(super) shadow: Eye,
     /// Serves since the start and is not kept yet.
     unkept: Option<(Bytes, Option<String>)>,
     refused: Option<Value>,
     status: Value,
 }
-
-/// A file that is looked at.
-#[derive(Default)]
-struct Eye {
-    file: PathBuf,
-    seen: Option<Stamp>,
-    judged: Option<Stamp>,
-}
-
-type Stamp = (u64, SystemTime);
 
 // === impl Wishes ===
 
@@ -92,7 +82,11 @@ impl Watcher {
             for plugin in &mut self.plugins {
                 let name = plugin.spec.name.clone();
                 let asked = wishes.iter().flatten().find(|spec| spec.name == name).cloned();
-                plugin.turn(&self.engine, &self.ground, asked, self.watch).await;
+                tokio::select! {
+                    () = plugin.turn(&self.engine, &self.ground, asked, self.watch) => {}
+                    // Compiling and fixtures may take a minute, and nobody will call what comes.
+                    () = stop.given() => return,
+                }
             }
             tokio::select! {
                 () = self.ground.bell.wait(LOOK) => {}
@@ -121,8 +115,14 @@ impl Watched {
 
     async fn turn(&mut self, engine: &Engine, ground: &Ground, asked: Option<Spec>, watch: bool) {
         let mut is_asked = asked.is_some();
-        if let Some(spec) = asked {
+        if let Some(mut spec) = asked {
             self.stable.point(&spec.file);
+            // Two who learn would write over each other's file.
+            if let (Some(learner), Some(other)) =
+                (&self.spec.options.learn, &mut spec.options.learn)
+            {
+                *other = learner.clone();
+            }
             self.spec = spec;
         }
         self.write_fallen(ground);
@@ -136,118 +136,83 @@ impl Watched {
             self.keep(&self.slot.serving().stable, &wasm, named);
             self.find_before(engine, ground).await;
         }
-        if self.stable.is_due(is_asked, watch) {
-            self.renew(engine, ground, is_asked).await;
+        if self.stable.is_due(is_asked, watch, Instant::now()) {
+            self.renew(engine, ground).await;
         }
         self.renew_trials(engine, ground, is_asked, watch).await;
+        self.slot.show();
         self.tell_status();
     }
 
-    /// Lets the configured file serve, if it is another one than the one that does.
-    async fn renew(&mut self, engine: &Engine, ground: &Ground, is_asked: bool) {
+    /// Lets the configured file serve as configured, if that is another one than the one that does.
+    async fn renew(&mut self, engine: &Engine, ground: &Ground) {
         let Some(wasm) = self.read(&self.spec.file) else { return };
         let (digest, serving) = (Digest::of(&wasm), self.slot.serving().stable);
         let is_same = digest == serving.digest();
-        if is_same && !(is_asked && self.slot.is_other(&self.spec.options)) {
+        if is_same && serving.is_loaded_with(&self.spec.options) {
             self.refused = None;
             return;
         }
-        let name = self.spec.name.clone();
-        let (from, to) = (serving.digest().short(), digest.short());
         if !is_same && let Some(bar) = self.folder.barred().get(&digest) {
-            let why = format!("{:?}", bar.why);
-            warn!(
-                plugin = name,
-                digest = to,
-                why,
-                "the file is a barred version and does not serve"
-            );
-            self.refused = Some(json!({ "digest": digest.to_string(), "why": bar.why }));
+            self.tell_barred(digest, bar);
             return;
         }
-        let (options, before) = (&self.spec.options, Some(serving.asks()));
-        let now = ground.clock.now();
-        match prepare(engine, &name, options, wasm.clone(), before, now).await {
-            Ok(prepared) => {
-                let named = prepared.named.clone();
-                let more = prepared.version.asks().beyond(serving.asks()).join("; ");
-                let version = prepared.into_version();
-                self.slot.swap(version.clone(), options.clone());
-                self.slot.count_reload("done");
-                info!(plugin = name, from, to, version = named, more, "plugin version serves");
-                self.keep(&version, &wasm, named);
-                self.refused = None;
-            }
-            Err(refusal) => {
-                let words = refusal.words();
-                let is_held = matches!(refusal, Refusal::Held(_));
-                self.slot.count_reload(if is_held { "held" } else { "refused" });
-                error!(
-                    plugin = name,
-                    digest = to,
-                    serving = from,
-                    reason = words,
-                    "plugin file refused, the version before serves"
-                );
-                let asks = if let Refusal::Held(asks) = refusal { asks } else { Vec::new() };
-                self.refused = Some(json!({
-                    "digest": digest.to_string(), "why": if is_held { "held" } else { "refused" },
-                    "reason": words, "asks": asks,
-                }));
-            }
+        let (name, options) = (&self.spec.name, &self.spec.options);
+        let before = Before { digest: serving.digest(), asks: serving.asks() };
+        // With another configuration it is no younger.
+        let since = if is_same { serving.since() } else { ground.clock.now() };
+        match prepare(engine, name, options, wasm.clone(), Some(before), since).await {
+            Ok(prepared) => self.serve(prepared, &wasm, &serving),
+            Err(refusal) => self.tell_refused(digest, &serving, refusal),
         }
     }
 
-    /// Canary and shadow: a file that cannot be one is told and leaves the place empty.
-    async fn renew_trials(
-        &mut self,
-        engine: &Engine,
-        ground: &Ground,
-        is_asked: bool,
-        watch: bool,
-    ) {
-        let (canary, shadow) = (self.spec.canary.clone(), self.spec.shadow.clone());
-        self.canary.point(canary.as_ref().map_or(Path::new(""), |(file, _)| file));
-        self.shadow.point(shadow.as_deref().unwrap_or(Path::new("")));
-        if self.canary.is_due(is_asked, watch) {
-            let version = self.trial(engine, ground, &self.canary.file, &self.spec.options).await;
-            let percent = canary.as_ref().map_or(0, |(_, percent)| *percent);
-            self.slot.set_canary(version.map(|version| (version, percent)));
+    /// Swaps `prepared` in, which was loaded while `before` served.
+    fn serve(&mut self, prepared: Prepared, wasm: &[u8], before: &Version) {
+        let Prepared { mut version, named, .. } = prepared;
+        let is_same = version.digest() == before.digest();
+        let serving = self.slot.serving().stable;
+        if is_same && serving.digest() != before.digest() {
+            // It made way while it was loaded anew.
+            return;
         }
-        if self.shadow.is_due(is_asked, watch) {
-            let version = self.trial(engine, ground, &self.shadow.file, &self.spec.options).await;
-            self.slot.set_shadow(version);
+        if is_same && serving.state() == State::Quarantined {
+            // That ends by `plugin release` alone.
+            version = version.quarantined();
         }
+        let (from, to) = (before.digest().short(), version.digest().short());
+        let more = version.asks().beyond(before.asks()).join("; ");
+        let version = Arc::new(version);
+        self.slot.swap(version.clone());
+        self.slot.count_reload("done");
+        let plugin = &self.spec.name;
+        info!(plugin, from, to, version = named, more, "plugin version serves");
+        self.keep(&version, wasm, named);
+        self.refused = None;
     }
 
-    async fn trial(
-        &self,
-        engine: &Engine,
-        ground: &Ground,
-        file: &Path,
-        options: &Options,
-    ) -> Option<Arc<Version>> {
-        if file.as_os_str().is_empty() {
-            return None;
-        }
-        let (name, wasm) = (&self.spec.name, self.read(file)?);
-        let (digest, serving) = (Digest::of(&wasm), self.slot.serving().stable);
-        if digest == serving.digest() || self.folder.barred().contains_key(&digest) {
-            return None;
-        }
-        let before = Some(serving.asks());
-        match prepare(engine, name, options, wasm, before, ground.clock.now()).await {
-            Ok(prepared) => {
-                info!(plugin = name, digest = digest.short(), "plugin version on trial");
-                Some(prepared.into_version())
-            }
-            Err(refusal) => {
-                let reason = refusal.words();
-                self.slot.count_reload("refused");
-                error!(plugin = name, digest = digest.short(), reason, "no trial: file refused");
-                None
-            }
-        }
+    fn tell_barred(&mut self, digest: Digest, bar: &Bar) {
+        let (plugin, short, why) = (&self.spec.name, digest.short(), format!("{:?}", bar.why));
+        warn!(plugin, digest = short, why, "the file is a barred version and does not serve");
+        self.refused = Some(json!({ "digest": digest.to_string(), "why": bar.why }));
+    }
+
+    fn tell_refused(&mut self, digest: Digest, serving: &Version, refusal: Refusal) {
+        let (plugin, reason) = (&self.spec.name, refusal.words());
+        let why = if matches!(refusal, Refusal::Held(_)) { "held" } else { "refused" };
+        self.slot.count_reload(why);
+        let (short, serving) = (digest.short(), serving.digest().short());
+        error!(
+            plugin,
+            digest = short,
+            serving,
+            reason,
+            "plugin file refused, the version before serves"
+        );
+        let asks = if let Refusal::Held(asks) = refusal { asks } else { Vec::new() };
+        let digest = digest.to_string();
+        self.refused =
+            Some(json!({ "digest": digest, "why": why, "reason": reason, "asks": asks }));
     }
 
     /// After a start the version before is loaded again while a young one serves.
@@ -255,16 +220,19 @@ impl Watched {
         let (serving, record) = (self.slot.serving(), self.folder.record());
         let now = ground.clock.now();
         let is_young = now.millis_since(serving.stable.since()) < YOUNG_MS;
-        let mut kept = record.versions.iter().rev().filter_map(|kept| Digest::parse(&kept.digest));
-        let before = kept.find(|digest| *digest != serving.stable.digest());
-        let Some(digest) = before.filter(|_| is_young && serving.before.is_none()) else { return };
-        if self.folder.barred().contains_key(&digest) {
+        if !is_young || serving.before.is_some() {
             return;
         }
-        let Some(wasm) = self.folder.version(digest) else { return };
+        let barred = self.folder.barred();
+        let mut kept = record.ways_back(Some(serving.stable.digest()), &barred);
+        let Some(wasm) = kept.find_map(|digest| self.folder.version(digest)) else { return };
         let (name, options) = (&self.spec.name, &self.spec.options);
-        if let Ok(prepared) = prepare(engine, name, options, wasm, None, now).await {
-            self.slot.set_before(prepared.into_version());
+        match prepare(engine, name, options, wasm, None, now).await {
+            Ok(prepared) => self.slot.set_before(prepared.into_version()),
+            Err(refusal) => {
+                let reason = refusal.words();
+                warn!(plugin = name, reason, "the version before does not load: no way back to it");
+            }
         }
     }
 
@@ -314,7 +282,7 @@ impl Watched {
         }
     }
 
-    fn read(&self, file: &Path) -> Option<Bytes> {
+    pub(super) fn read(&self, file: &Path) -> Option<Bytes> {
         let (plugin, name) = (&self.spec.name, file.display().to_string());
         match std::fs::read(file) {
             Ok(wasm) => Some(wasm.into()),
@@ -333,39 +301,5 @@ impl Watched {
     }
 }
 
-// === impl Eye ===
-
-impl Eye {
-    /// On a file that has just been judged.
-    fn new(file: &Path) -> Self {
-        let stamp = stamp(file);
-        Self { file: file.to_owned(), seen: stamp, judged: stamp }
-    }
-
-    /// On `file` from now on; another one has not been judged.
-    fn point(&mut self, file: &Path) {
-        if self.file != file {
-            *self = Self { file: file.to_owned(), ..Self::default() };
-            // One that is new here need not settle.
-            self.seen = stamp(file);
-        }
-    }
-
-    /// Whether the file is to be read. It is, then, judged.
-    fn is_due(&mut self, is_asked: bool, watch: bool) -> bool {
-        let stamp = stamp(&self.file);
-        let is_settled = stamp == self.seen;
-        self.seen = stamp;
-        let is_new = stamp != self.judged && is_settled && (watch || self.judged.is_none());
-        let is_due = is_new || is_asked;
-        if is_due {
-            self.judged = stamp;
-        }
-        is_due
-    }
-}
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    let facts = std::fs::metadata(file).ok()?;
-    Some((facts.len(), facts.modified().ok()?))
-}
+#[cfg(test)]
+mod tests;

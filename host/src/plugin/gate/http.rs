@@ -6,6 +6,7 @@
 //! stand-ins again. Texts for the guest quote what the guest gave, never what was put in for it, nor
 //! what a name resolves to: that is for the log.
 
+use super::count::DENIED;
 use super::stand_in::Place;
 use super::{Pass, header, path};
 use crate::plugin::limits;
@@ -75,6 +76,24 @@ struct Target {
     path: String,
 }
 
+// === impl Error ===
+
+impl Error {
+    /// As in the metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => DENIED,
+            Self::AddressRefused(_) => "address_refused",
+            Self::Invalid(_) => "invalid",
+            Self::TimedOut(_) => "timed_out",
+            Self::Unreachable(_) => "unreachable",
+            Self::RequestTooLarge(_) => "request_too_large",
+            Self::ResponseTooLarge(_) => "response_too_large",
+            Self::TooMany(_) => "too_many",
+        }
+    }
+}
+
 // === impl Pass ===
 
 impl Pass {
@@ -86,7 +105,7 @@ impl Pass {
     /// # Cancel safety
     /// Safe: the connection is given up. The request may have arrived.
     pub async fn send(&self, request: Request) -> Result<FetchResponse, Error> {
-        let answer = self.try_send(request).await;
+        let answer = self.counted("http", Error::word, self.try_send(request)).await;
         if let Err(error) = &answer {
             let (plugin, event) = (&self.door.plugin, &self.event);
             let error = escape(&error.to_string(), limits::ERROR_BYTES_MAX);

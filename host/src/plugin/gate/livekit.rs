@@ -1,6 +1,7 @@
 //! A guest's questions to the LiveKit server of the event's source, as far as they are granted.
 
 use super::Pass;
+use super::count::DENIED;
 use crate::plugin::learn::Use;
 use crate::plugin::limits;
 use crate::plugin::outside::{LiveKitError, Question};
@@ -23,11 +24,29 @@ pub enum Error {
     Other(String),
 }
 
+// === impl Error ===
+
+impl Error {
+    /// As in the metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => DENIED,
+            Self::Unavailable(_) => "unavailable",
+            Self::TooLarge(_) => "too_large",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
 // === impl Pass ===
 
 impl Pass {
     /// Asks. `None` when what was asked for is not there.
     pub async fn ask(&self, question: Question) -> Result<Option<Bytes>, Error> {
+        self.counted("livekit", Error::word, self.try_ask(question)).await
+    }
+
+    async fn try_ask(&self, question: Question) -> Result<Option<Bytes>, Error> {
         let function = question.function();
         if !self.door.permissions.livekit.contains(&function) {
             return Err(Error::Denied(format!("{} is not granted", function.as_str())));

@@ -85,6 +85,16 @@ impl StandIns {
         Self(used.map(stand_in).collect())
     }
 
+    /// For what is written down: each secret has a mark in its place, the same for every event.
+    pub fn marking(secrets: &BTreeMap<String, Secret>, mark: impl Fn(&str) -> String) -> Self {
+        let used = secrets.iter().filter(|(_, secret)| !secret.reveal().is_empty());
+        let stand_in = |(name, secret): (&String, &Secret)| {
+            let (text, forms) = (mark(name), Forms::of(secret.reveal()));
+            StandIn { name: name.clone(), text, secret: secret.clone(), forms }
+        };
+        Self(used.map(stand_in).collect())
+    }
+
     /// The one for the secret of this name.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|stand_in| stand_in.name == name).map(|it| it.text.as_str())

@@ -1,6 +1,7 @@
 //! A guest's state, as far as it is granted. The space is the plugin's own, of the event's source.
 
 use super::Pass;
+use super::count::DENIED;
 use crate::plugin::learn::Use;
 use crate::plugin::limits;
 use crate::plugin::outside::{KeyValue, Space, StateError};
@@ -11,6 +12,9 @@ use std::time::Duration;
 
 /// Longest a value is kept that is not kept for ever: a hundred years.
 const TTL_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// As in the metrics.
+const STATE: &str = "state";
 
 /// Why it was not done. The texts are for the guest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,14 +36,32 @@ pub enum Error {
     TooMany(String),
 }
 
+// === impl Error ===
+
+impl Error {
+    /// As in the metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => DENIED,
+            Self::Invalid(_) => "invalid",
+            Self::Full(_) => "full",
+            Self::Unavailable(_) => "unavailable",
+            Self::TooMany(_) => "too_many",
+        }
+    }
+}
+
 // === impl Pass ===
 
 impl Pass {
     /// The value of a key, and its version.
     pub async fn get(&self, key: &str) -> Result<Option<(Bytes, u64)>, Error> {
-        let (state, space) = self.open(StateAccess::Read)?;
-        self.check_key(key)?;
-        self.timed(state.get(&space, key)).await
+        let get = async {
+            let (state, space) = self.open(StateAccess::Read)?;
+            self.check_key(key)?;
+            self.timed(state.get(&space, key)).await
+        };
+        self.counted(STATE, Error::word, get).await
     }
 
     /// Sets a value: whatever was there, or when its version is still `expected`.
@@ -50,37 +72,50 @@ impl Pass {
         value: Bytes,
         ttl_ms: Option<u64>,
     ) -> Result<Option<u64>, Error> {
-        let (state, space) = self.open(StateAccess::Write)?;
-        self.check_key(key)?;
-        let max = self.door.limits.size(limits::STATE_VALUE_BYTES);
-        if value.len() > max {
-            let text = format!("the value has {} bytes, at most {max} are allowed", value.len());
-            return Err(Error::Invalid(text));
-        }
-        self.timed(state.set(&space, key, expected, value, ttl(ttl_ms)?)).await
+        let set = async {
+            let (state, space) = self.open(StateAccess::Write)?;
+            self.check_key(key)?;
+            let max = self.door.limits.size(limits::STATE_VALUE_BYTES);
+            if value.len() > max {
+                let bytes = value.len();
+                let text = format!("the value has {bytes} bytes, at most {max} are allowed");
+                return Err(Error::Invalid(text));
+            }
+            self.timed(state.set(&space, key, expected, value, ttl(ttl_ms)?)).await
+        };
+        self.counted(STATE, Error::word, set).await
     }
 
     /// Removes a key.
     pub async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let (state, space) = self.open(StateAccess::Write)?;
-        self.check_key(key)?;
-        self.timed(state.delete(&space, key)).await
+        let delete = async {
+            let (state, space) = self.open(StateAccess::Write)?;
+            self.check_key(key)?;
+            self.timed(state.delete(&space, key)).await
+        };
+        self.counted(STATE, Error::word, delete).await
     }
 
     /// Adds to a number.
     pub async fn add(&self, key: &str, delta: i64, ttl_ms: Option<u64>) -> Result<i64, Error> {
-        let (state, space) = self.open(StateAccess::Write)?;
-        self.check_key(key)?;
-        self.timed(state.add(&space, key, delta, ttl(ttl_ms)?)).await
+        let add = async {
+            let (state, space) = self.open(StateAccess::Write)?;
+            self.check_key(key)?;
+            self.timed(state.add(&space, key, delta, ttl(ttl_ms)?)).await
+        };
+        self.counted(STATE, Error::word, add).await
     }
 
     /// Keys with a prefix, after one of them.
     pub async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Vec<String>, Error> {
-        let (state, space) = self.open(StateAccess::Read)?;
-        for part in [Some(prefix), after].into_iter().flatten() {
-            self.check_length(part)?;
-        }
-        self.timed(state.keys(&space, prefix, after)).await
+        let keys = async {
+            let (state, space) = self.open(StateAccess::Read)?;
+            for part in [Some(prefix), after].into_iter().flatten() {
+                self.check_length(part)?;
+            }
+            self.timed(state.keys(&space, prefix, after)).await
+        };
+        self.counted(STATE, Error::word, keys).await
     }
 
     fn open(&self, wanted: StateAccess) -> Result<(&dyn KeyValue, Space), Error> {

@@ -149,3 +149,41 @@ async fn livekit_is_asked_what_is_granted_and_not_for_ever() {
     let many = pass.ask(room()).await;
     assert!(matches!(&many, Err(Error::Other(text)) if text.contains("at most 8")), "{many:?}");
 }
+
+#[tokio::test]
+async fn every_request_is_counted_by_what_became_of_it() {
+    let mut script = Script::new(|_| says(""));
+    script.hold = Some(tokio::sync::Notify::new());
+    let permissions = json!({ "http": [{ "host": "a.com" }], "state": "ro" });
+    let (mut gate, script) = gate_to(script, permissions, &Limits::default());
+    script.hold.as_ref().unwrap().notify_one();
+    get(&gate, "https://a.com/").await.unwrap();
+    get(&gate, "https://b.com/").await.unwrap_err();
+    let under_way = async {
+        while script.under_way.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        answer = get(&gate, "https://a.com/held") => panic!("{answer:?}"),
+        () = under_way => {}
+    }
+    let pass = gate.pass().unwrap();
+    pass.get("k").await.unwrap();
+    pass.get("").await.unwrap_err();
+    pass.set("k", None, Bytes::new(), None).await.unwrap_err();
+    pass.ask(crate::plugin::outside::Question::Room("r".to_owned())).await.unwrap_err();
+    gate.interface = Some(Interface::Filter);
+    gate.pass_to("state").unwrap_err();
+    for (interface, outcome, times) in [
+        ("http", "ok", 1),
+        ("http", "denied", 1),
+        ("http", "cut_off", 1),
+        ("state", "ok", 1),
+        ("state", "invalid", 1),
+        ("state", "denied", 2),
+        ("livekit", "denied", 1),
+    ] {
+        assert_eq!(gate.own.asked_so_far(interface, outcome), times, "{interface} {outcome}");
+    }
+}

@@ -46,7 +46,7 @@ impl WasiHttpHooks for Gate {
         options: Option<RequestOptions>,
         _: Ending,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let pass = self.pass().cloned();
+        let pass = self.pass_to("http").cloned();
         Box::new(async move {
             let pass = pass.map_err(|_| WasiError::HttpRequestDenied)?;
             let request = whole(request, options, &pass).await?;

@@ -22,8 +22,9 @@ fn a_cut_never_splits_a_character_or_an_escape() {
 
 #[test]
 fn lines_and_bytes_past_the_limit_are_counted() {
-    let lines =
-        |limits: &Limits| Lines::new(&"p".into(), "e", limits, &Arc::new(Minute::new(limits)));
+    let lines = |limits: &Limits| {
+        Lines::new(&"p".into(), "e", limits, &Arc::new(Minute::new(limits, Arc::default())))
+    };
     let limits = Limits::default().with(LOG_LINES, 2).unwrap().with(LOG_LINE_BYTES, 8).unwrap();
     let mut few = lines(&limits);
     for _ in 0..5 {
@@ -40,7 +41,8 @@ fn lines_and_bytes_past_the_limit_are_counted() {
 #[test]
 fn the_last_words_are_kept_even_when_the_line_is_dropped() {
     let limits = Limits::default().with(LOG_LINES, 1).unwrap();
-    let mut lines = Lines::new(&"p".into(), "e", &limits, &Arc::new(Minute::new(&limits)));
+    let mut lines =
+        Lines::new(&"p".into(), "e", &limits, &Arc::new(Minute::new(&limits, Arc::default())));
     lines.push(2, "x", &[]);
     lines.push(FATAL, "panicked\nhere", &[]);
     assert_eq!(lines.last_words(), Some("panicked\\nhere"));
@@ -49,10 +51,22 @@ fn the_last_words_are_kept_even_when_the_line_is_dropped() {
 #[test]
 fn a_minute_is_shared_by_all_calls_and_then_over() {
     let limits = Limits::default().with(LOG_MINUTE_BYTES, 10).unwrap();
-    let minute = Minute::new(&limits);
+    let minute = Minute::new(&limits, Arc::default());
     assert!(minute.take(6));
     assert!(!minute.take(5));
     assert!(minute.take(4));
     minute.written.lock().unwrap().0 = Instant::now().checked_sub(MINUTE).unwrap();
     assert!(minute.take(10));
+}
+
+#[test]
+fn what_is_dropped_is_counted_of_the_plugin_over_all_its_calls() {
+    let limits = Limits::default().with(LOG_LINES, 1).unwrap();
+    let own = Arc::new(Own::default());
+    let minute = Arc::new(Minute::new(&limits, own.clone()));
+    for _ in 0..2 {
+        let mut lines = Lines::new(&"p".into(), "e", &limits, &minute);
+        (0..3).for_each(|_| lines.push(2, "x", &[]));
+    }
+    assert_eq!(own.log_lines_dropped.get(), 4);
 }

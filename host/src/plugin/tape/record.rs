@@ -1,7 +1,8 @@
 //! Ports that pass on, and keep what was said.
 
-use super::{Entry, Tape, convert, mark};
+use super::{Entry, Tape, convert, each_text, marks};
 use crate::plugin::gate::Secret;
+use crate::plugin::gate::stand_in::StandIns;
 use crate::plugin::outside::{
     Fetch, FetchError, FetchRequest, FetchResponse, KeyValue, LiveKit, LiveKitError, Outside,
     Question, Space, StateError,
@@ -16,17 +17,11 @@ use std::time::Duration;
 struct Recorder {
     tape: Tape,
     outside: Outside,
-    /// Values, as text, and what is written in their place.
-    secrets: Vec<(String, String)>,
+    marks: StandIns,
 }
 
 pub fn ports(tape: Tape, outside: &Outside, secrets: &BTreeMap<String, Secret>) -> Outside {
-    let text = |(name, secret): (&String, &Secret)| {
-        let value = std::str::from_utf8(secret.reveal()).ok().filter(|text| !text.is_empty())?;
-        Some((value.to_owned(), mark(name)))
-    };
-    let secrets = secrets.iter().filter_map(text).collect();
-    let recorder = Arc::new(Recorder { tape, outside: outside.clone(), secrets });
+    let recorder = Arc::new(Recorder { tape, outside: outside.clone(), marks: marks(secrets) });
     Outside { fetch: recorder.clone(), state: recorder.clone(), livekit: recorder }
 }
 
@@ -34,25 +29,9 @@ pub fn ports(tape: Tape, outside: &Outside, secrets: &BTreeMap<String, Secret>) 
 
 impl Recorder {
     fn keep(&self, port: &str, asked: &str, answer: &Value) {
-        let (asked, answer) = (self.hide(asked), self.hide_all(answer));
+        let hide = |text: &str| self.marks.take_out_of_text(text.to_owned());
+        let (asked, answer) = (hide(asked), each_text(answer, &hide));
         self.tape.keep(Entry { port: port.to_owned(), asked, answer });
-    }
-
-    fn hide(&self, text: &str) -> String {
-        let hidden = self.secrets.iter();
-        hidden.fold(text.to_owned(), |text, (value, mark)| text.replace(value, mark))
-    }
-
-    fn hide_all(&self, value: &Value) -> Value {
-        match value {
-            Value::String(text) => self.hide(text).into(),
-            Value::Array(items) => items.iter().map(|item| self.hide_all(item)).collect(),
-            Value::Object(members) => {
-                let members = members.iter();
-                members.map(|(name, value)| (name.clone(), self.hide_all(value))).collect()
-            }
-            other => other.clone(),
-        }
     }
 }
 

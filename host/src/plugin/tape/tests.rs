@@ -37,7 +37,11 @@ fn world() -> Outside {
         entry("state", "add 1 to visits", json!({ "error": "invalid", "text": "no number" })),
         entry("livekit", "get-room a of prod", json!({ "ok": "{}" })),
     ])
-    .play()
+    .play(&BTreeMap::new())
+}
+
+fn token(value: &str) -> BTreeMap<String, Secret> {
+    [("token".to_owned(), Secret::new(value.as_bytes()))].into()
 }
 
 async fn ask_all(outside: &Outside, path: &str) -> (FetchResponse, String) {
@@ -51,19 +55,42 @@ async fn ask_all(outside: &Outside, path: &str) -> (FetchResponse, String) {
 
 #[tokio::test]
 async fn what_is_recorded_is_played_without_its_secrets() {
-    let secrets = BTreeMap::from([("token".to_owned(), Secret::new(b"hush"))]);
+    let secrets = token("hush");
     let tape = Tape::default();
     let (live, rest) = ask_all(&tape.record(&world(), &secrets), "/?key=hush").await;
     assert_eq!(live.body, "it is hush", "the plugin gets what there is");
     let entries = tape.entries();
     assert!(!serde_json::to_string(&entries).unwrap().contains("hush"), "{entries:?}");
     // Where it is played, the mark is the secret.
-    let played = Tape::of(entries).play();
+    let played = Tape::of(entries.clone()).play(&token("secret-token"));
     let (fetched, played_rest) = ask_all(&played, "/?key=secret-token").await;
     assert_eq!((fetched.status, &fetched.body[..]), (201, &b"it is secret-token"[..]));
     assert_eq!(played_rest, rest);
     let error = played.fetch.fetch(request("/")).await.unwrap_err().to_string();
     assert!(error.contains("the tape has ended"), "{error}");
+    // Who has the secret itself, as a shadow has, asks with it and is told it.
+    let shadow = Tape::of(entries).play(&secrets);
+    let (fetched, _) = ask_all(&shadow, "/?key=hush").await;
+    assert_eq!(fetched.body, "it is hush");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_on_the_tape_in_another_form_either() {
+    let (raw, encoded) = ("s3cr3t/+value", "s3cr3t%2F%2Bvalue");
+    let asked = format!("GET https://api.example.com:443/{encoded}");
+    let body = r#"{"echo": "s3cr3t/+value", "basic": "YTpzM2NyM3QvK3ZhbHVl"}"#;
+    let answer = json!({ "status": 200, "headers": [["location", asked]], "body": body });
+    let entry = Entry { port: "fetch".to_owned(), asked, answer };
+    let world = Tape::of(vec![entry]).play(&BTreeMap::new());
+    let tape = Tape::default();
+    let live = tape.record(&world, &token(raw));
+    live.fetch.fetch(request(&format!("/{encoded}"))).await.unwrap();
+    let kept = serde_json::to_string(&tape.entries()).unwrap();
+    for form in ["s3cr3t", "M2NyM3QvK3Zhb"] {
+        assert!(!kept.contains(form), "{form} in {kept}");
+    }
+    let played = tape.play(&token("secret-token"));
+    played.fetch.fetch(request("/secret-token")).await.unwrap();
 }
 
 #[tokio::test]

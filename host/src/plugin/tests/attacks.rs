@@ -150,9 +150,9 @@ async fn a_log_line_over_the_crossing_ends_the_call() {
 async fn a_flood_of_metrics_fills_its_places_and_no_more() {
     let plugin = plugin("evil", "", generous()).await;
     one_draft(plugin.call(in_room("evil:metrics-flood")).await);
-    let series = crate::plugin::metrics::SERIES_MAX;
-    assert_eq!(plugin.metrics().snapshot().len(), series);
-    assert_eq!(plugin.metrics().dropped(), 10_000 - series as u64);
+    let series = crate::metrics::own::SERIES_MAX;
+    assert_eq!(plugin.own().snapshot().len(), series);
+    assert_eq!(plugin.own().values_dropped.get(), 10_000 - series as u64);
 }
 
 #[tokio::test]

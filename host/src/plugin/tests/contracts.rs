@@ -34,6 +34,6 @@ async fn a_component_of_every_released_contract_keeps_working() {
         assert_eq!(plugin.call(input).await, Ok(expect), "{version}");
         let no = plugin.call(with_body("no", "{}")).await;
         assert_eq!(no, Ok(vec![Output::Accept(false)]), "{version}");
-        assert_eq!(plugin.metrics().snapshot().len(), 1, "{version}");
+        assert_eq!(plugin.own().snapshot().len(), 1, "{version}");
     }
 }

@@ -1,8 +1,8 @@
 //! The plugins we ship, end to end, and what a component with several interfaces gives.
 
 use super::*;
+use crate::metrics::own::Value;
 use crate::plugin::Interface;
-use crate::plugin::metrics::Value;
 
 const SIP: &str = include_str!("../../../../plugins/redact/fixtures/participant_joined-sip.json");
 const SIP_REDACTED: &str =
@@ -14,7 +14,7 @@ async fn redact_removes_secrets_and_keeps_every_other_byte() {
     let draft = one_draft(plugin.call(with_body("participant_joined", SIP)).await);
     assert_eq!(std::str::from_utf8(&draft.body).unwrap(), SIP_REDACTED);
     assert_eq!((draft.kind, draft.attributes), (None, Vec::new()));
-    let numbers = plugin.metrics().snapshot();
+    let numbers = plugin.own().snapshot();
     assert_eq!(numbers[0].0.name, "removed");
     assert_eq!(numbers[0].1, Value::Count(3));
 }

@@ -25,9 +25,9 @@ pub async fn loaded(name: &str, options: Options, stage: &Ground) -> Arc<Slot> {
     let options = Options { limits: generous(), ..options };
     let wasm = component(name);
     let digest = Digest::of(&wasm);
-    let plugin = Plugin::load(&ENGINE, name, wasm, options).await.unwrap();
-    let version = Version::new(plugin, digest, Permissions::default(), later(0));
-    Arc::new(Slot::new(name, Arc::new(version), Options::default(), stage.clone()))
+    let plugin = Plugin::load(&ENGINE, name, wasm, options.clone()).await.unwrap();
+    let version = Version::new(plugin, digest, Permissions::default(), options, later(0));
+    Arc::new(Slot::new(name, Arc::new(version), stage.clone()))
 }
 
 /// Of slots whose time stands still.

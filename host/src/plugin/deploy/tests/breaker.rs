@@ -70,8 +70,10 @@ async fn a_suspect_does_not_probe_before_the_others() {
 async fn a_version_that_keeps_failing_is_quarantined() {
     let scene = Scene::new(OnError::Fail).await;
     scene.events(CALLS_MIN, "evil:trap").await;
-    for _ in 0..3 {
-        scene.clock.advance(livekit_webhook_core::plugin::OPEN_MS_MAX);
+    for period_ms in livekit_webhook_core::plugin::PERIODS_MS {
+        scene.clock.advance(period_ms - 1);
+        scene.event("a-room").await.unwrap_err();
+        scene.clock.advance(1);
         scene.events(1, "evil:trap").await;
     }
     assert_eq!(scene.state(), State::Quarantined);
@@ -88,7 +90,7 @@ async fn a_young_version_makes_way_for_the_one_before() {
         let scene = Scene::new(OnError::Fail).await;
         let old = scene.slot.serving().stable.digest();
         let new = version(another("evil", "new"), OnError::Fail, start()).await;
-        scene.slot.swap(new.clone(), Options::default());
+        scene.slot.swap(new.clone());
         scene.clock.advance(age_ms);
         scene.events(CALLS_MIN, "evil:trap").await;
         let serving = scene.slot.serving().stable.digest();
