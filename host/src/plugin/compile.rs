@@ -76,10 +76,8 @@ impl Compiler {
         let cache = folder.and_then(|folder| match Cache::open(&folder) {
             Ok(cache) => Some(cache),
             Err(error) => {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(
-                    error = error.to_string(),
-                    because = source.unwrap_or_default(),
+                    error = crate::causes::line(&error),
                     "compiled plugins are not kept; every start compiles them"
                 );
                 None

@@ -1,5 +1,6 @@
 //! What `plugin check` finds, for people and for programs.
 
+use crate::causes;
 use crate::plugin::engine::{self, Engine};
 use crate::plugin::load::{self, Inspection};
 use crate::plugin::registry::{OnError, Options, Plugin};
@@ -88,13 +89,7 @@ pub fn problem(error: &load::Error) -> Problem {
         }
         _ => "rebuild it with the SDK of this gateway's version",
     };
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    Problem { text, advice }
+    Problem { text: causes::line(error), advice }
 }
 
 impl std::fmt::Display for Problem {

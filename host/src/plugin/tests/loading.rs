@@ -1,17 +1,11 @@
 //! What is refused at load, and in which words.
 
 use super::*;
+use crate::causes;
 use crate::plugin::Interface;
 
 async fn refusal(wasm: Bytes, options: Options) -> String {
-    let error = Plugin::load(&ENGINE, "refused", wasm, options).await.unwrap_err();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    causes::line(&Plugin::load(&ENGINE, "refused", wasm, options).await.unwrap_err())
 }
 
 async fn check_refused(wasm: Bytes, config: &str, expect: &str) {
