@@ -1,10 +1,11 @@
 //! From a component to code: in a process of its own, or from the cache.
 //!
 //! A compiler is a large program that reads a stranger's file, and it cannot be interrupted. So a
-//! gateway compiles in a child: this same program, as `livekit-webhook plugin compile`, with the
+//! gateway, and every command, compiles in a child: this same program, as `livekit-webhook plugin compile`, with the
 //! component on its input and the code on its output. The child limits its own memory
 //! ([`COMPILE_BYTES_MAX`]) and CPU, runs at a low priority, and is killed when it takes too long.
-//! One compiles at a time. Commands and tests compile in their own process.
+//! One compiles at a time. Tests of this library compile in their own process, because the program
+//! that runs them knows no `plugin compile`.
 //!
 //! What comes out is kept in a [`Cache`], where there is one.
 
@@ -63,7 +64,9 @@ pub struct Setup {
 impl Setup {
     /// As a gateway does: in a child of the same program, kept in `folder`.
     pub fn serving(folder: Option<&Path>) -> Self {
-        Self { child: Some(PathBuf::from(THIS_PROGRAM)), folder: folder.map(Path::to_owned) }
+        // A test's program is not the gateway.
+        let child = (!cfg!(test)).then(|| PathBuf::from(THIS_PROGRAM));
+        Self { child, folder: folder.map(Path::to_owned) }
     }
 }
 
@@ -168,12 +171,6 @@ async fn aside<T: Send + 'static>(
 
 /// Compiles in this process: for the lean engine, and when that refuses, for the full one. A
 /// refusal costs little: both check all of a component before they make code of it.
-pub(super) fn here(engine: &Engine, wasm: &[u8]) -> Result<Compiled, Error> {
-    let (machine, code) = code_here(engine, wasm)?;
-    let component = code.load(&machine).map_err(Error::Invalid)?;
-    Ok((machine, component))
-}
-
 fn code_here(engine: &Engine, wasm: &[u8]) -> Result<(Machine, Code), Error> {
     let mut refused = None;
     for kind in Kind::ALL {

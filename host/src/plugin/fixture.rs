@@ -142,6 +142,7 @@ impl Verdict {
 pub fn patient() -> Limits {
     let rows = [
         limits::COMPONENT_BYTES,
+        limits::COMPILE_MS,
         limits::CPU_PURE_MS,
         limits::CPU_IO_MS,
         limits::CPU_INIT_MS,

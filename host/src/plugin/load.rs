@@ -15,7 +15,7 @@ use super::meter::Meter;
 use super::metrics::Metrics;
 use super::registry::{OnError, Options, Plugin};
 use super::terms::Terms;
-use super::{Fault, Input, compile, manifest, warm, wasi};
+use super::{Fault, Input, manifest, warm, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -144,8 +144,6 @@ pub enum Error {
 
 /// Begins every WebAssembly file.
 const MAGIC: &[u8] = b"\0asm";
-/// Of linear memory.
-const PAGE_BYTES: u64 = 64 * 1024;
 /// Follows [`MAGIC`] in a core module.
 const CORE: &[u8] = &[1, 0, 0, 0];
 
@@ -247,33 +245,6 @@ fn check_version<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), 
         (same && patch(version) > patch(VERSION)).then(|| version.to_owned())
     });
     newer.map_or(Ok(()), |version| Err(Error::NewerContract { version }))
-}
-
-/// What can be said of a component without running it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// Names of what it imports.
-    pub imports: Vec<String>,
-    /// Names of what it exports.
-    pub exports: Vec<String>,
-    /// Memory it begins with, in bytes: at most this much in each of its memories, summed. `None`
-    /// when the engine cannot tell.
-    pub memory_bytes: Option<u64>,
-}
-
-/// Looks at `wasm` without running it. Compiles on the caller's thread: for the command line.
-///
-/// # Errors
-/// When it is not a valid component.
-pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
-    preamble(wasm, &Limits::default())?;
-    let (machine, component) = compile::here(engine, wasm)?;
-    let (imports, exports) = names(&machine, &component);
-    let memory_bytes = component.resources_required().map(|needs| {
-        let pages = needs.max_initial_memory_size.unwrap_or_default();
-        u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES)
-    });
-    Ok(Inspection { imports, exports, memory_bytes })
 }
 
 /// What a component imports and exports, by name.

@@ -22,6 +22,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
 
+/// Of linear memory.
+const PAGE_BYTES: u64 = 64 * 1024;
+
 /// What follows a fault that the guest did not decide itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnError {
@@ -122,6 +125,14 @@ impl Plugin {
     /// What it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Memory it begins with, in bytes: at most this much, over all of its memories. `None` when the
+    /// engine cannot tell.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        let needs = self.pre.component().resources_required()?;
+        let pages = needs.max_initial_memory_size.unwrap_or_default();
+        Some(u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES))
     }
 
     /// Instances that are kept for the next call.

@@ -3,6 +3,7 @@
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::capsule::{CAPSULE_BYTES_MAX, Capsule, Replayed};
 use crate::plugin::deploy::shadow::difference;
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -50,7 +51,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
         return Ok(ExitCode::from(super::USAGE));
     };
     let is_same = Digest::of(&wasm).to_string() == capsule.digest;
-    let engine = Engine::new().context("starting the engine")?;
+    let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let Some(now) = one(&engine, &capsule, &file, wasm, out).await? else {
         return Ok(ExitCode::from(super::USAGE));
     };

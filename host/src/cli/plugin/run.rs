@@ -3,6 +3,7 @@
 use super::{USAGE, given_config, read};
 use crate::cli::now;
 use crate::log;
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::fixture;
 use crate::plugin::manifest::expect;
@@ -68,7 +69,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
         }
     };
     log::init(log::Format::Text, LOG)?;
-    let engine = Engine::new().context("starting the engine")?;
+    let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let loading = Loading {
         config,
         limits: fixture::patient(),

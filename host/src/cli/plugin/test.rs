@@ -3,6 +3,7 @@
 mod update;
 
 use super::{USAGE, build, read_manifest};
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::fixture::{Bench, Verdict};
 use crate::plugin::manifest::{FILE, Manifest};
@@ -80,7 +81,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
         let problem = format!("there is no fixture to run: add [[fixture]] to {FILE}");
         return fail(options, &problem, 1, out);
     }
-    let engine = Engine::metered().context("starting the engine")?;
+    let engine = Engine::metering(Setup::serving(None)).context("starting the engine")?;
     let mut bench = match Bench::new(&engine, &wasm, &manifest) {
         Ok(bench) => bench,
         Err(error) => return fail(options, &error.to_string(), 1, out),

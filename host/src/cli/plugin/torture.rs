@@ -9,6 +9,7 @@
 mod events;
 
 use super::{USAGE, read};
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::limits::{self, Limits};
 use crate::plugin::registry::{OnError, Options as Loading, Plugin};
@@ -85,7 +86,7 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
 /// # Errors
 /// When there is no engine, or the plugin does not load.
 async fn report(wasm: Bytes, config: Bytes, mutated: usize) -> anyhow::Result<Report> {
-    let engine = Engine::new().context("starting the engine")?;
+    let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let load = |limits: Limits| {
         let on_error = Some(OnError::Fail);
         let options = Loading { config: config.clone(), limits, on_error, ..Loading::default() };

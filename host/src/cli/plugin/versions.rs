@@ -9,6 +9,7 @@ use crate::config::{Config, Plugin};
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::folder::{Folder, replace};
 use crate::plugin::deploy::upgrade::prepare;
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::manifest::Manifest;
 use anyhow::Context as _;
@@ -81,7 +82,7 @@ pub async fn deploy(which: &Which, file: &Path, out: &mut dyn Write) -> anyhow::
     let asks = Manifest::read(&serving).ok().flatten().map(|manifest| manifest.permissions);
     let around = Surroundings { folder: config.deploy.folder.clone(), ..Surroundings::default() };
     let options = spec(&plugin, &around).options;
-    let engine = Engine::new().context("starting the engine")?;
+    let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let before = asks.unwrap_or_default();
     let prepared =
         prepare(&engine, &plugin.name, &options, wasm.clone(), Some(&before), now()).await;
