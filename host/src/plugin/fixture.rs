@@ -7,7 +7,7 @@
 //! granted, so that it shows what the plugin does when the operator agrees; each secret has the text
 //! `test-secret-NAME`.
 
-mod played;
+pub mod played;
 
 use super::engine::Engine;
 use super::gate::Secret;

@@ -212,6 +212,18 @@ impl Manifest {
         section::put(wasm, &bytes)
     }
 
+    /// Reads a grant: TOML with the keys of `[permissions]`, or below `[plugin.grant]`, as learning
+    /// mode writes them.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`], or [`Error::Invalid`] with every problem.
+    pub fn parse_grant(text: &str) -> Result<Permissions, Error> {
+        let table: toml::Table =
+            toml::from_str(text).map_err(|error| Error::Syntax(error.to_string()))?;
+        let members = parse::json(table).map_err(|problem| Error::Invalid(vec![problem]))?;
+        parse::grant(members)
+    }
+
     /// Whether a plugin may have this name: the same rule as in the gateway's configuration.
     pub fn is_name(name: &str) -> bool {
         parse::is_name(name)

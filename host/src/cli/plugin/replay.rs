@@ -1,9 +1,9 @@
 //! `plugin replay`: sees a fault again, from its capsule.
 
+use crate::plugin::compile::Setup;
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::capsule::{CAPSULE_BYTES_MAX, Capsule, Replayed};
 use crate::plugin::deploy::shadow::difference;
-use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use anyhow::Context as _;
 use bytes::Bytes;

@@ -2,7 +2,7 @@
 
 mod update;
 
-use super::{USAGE, build, read_manifest};
+use super::{USAGE, build, fail, read_manifest};
 use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::fixture::{Bench, Verdict};
@@ -69,22 +69,22 @@ pub struct Options {
 pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let (manifest, wasm) = match find(&options.place) {
         Ok(found) => found,
-        Err(problem) => return fail(options, &problem, USAGE, out),
+        Err(problem) => return fail(options.json, &problem, USAGE, out),
     };
     if options.update && !options.place.is_dir() {
-        return fail(options, "--update needs the plugin's folder", USAGE, out);
+        return fail(options.json, "--update needs the plugin's folder", USAGE, out);
     }
     let only = options.only.as_deref().unwrap_or_default();
     let chosen = manifest.fixtures.iter().filter(|fixture| fixture.name.contains(only));
     let chosen: Vec<_> = chosen.collect();
     if chosen.is_empty() {
         let problem = format!("there is no fixture to run: add [[fixture]] to {FILE}");
-        return fail(options, &problem, 1, out);
+        return fail(options.json, &problem, 1, out);
     }
     let engine = Engine::metering(Setup::serving(None)).context("starting the engine")?;
     let mut bench = match Bench::new(&engine, &wasm, &manifest) {
         Ok(bench) => bench,
-        Err(error) => return fail(options, &error.to_string(), 1, out),
+        Err(error) => return fail(options.json, &error.to_string(), 1, out),
     };
     let mut verdicts = Vec::new();
     for fixture in chosen {
@@ -97,7 +97,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
             }
             Err(error) => {
                 let problem = super::check::problem(&error).to_string();
-                return fail(options, &format!("{}: {problem}", fixture.name), 1, out);
+                return fail(options.json, &format!("{}: {problem}", fixture.name), 1, out);
             }
         }
     }
@@ -194,20 +194,6 @@ fn report(verdict: &Verdict) -> Value {
         "problems": problems,
         "fuel": fuel,
     })
-}
-
-fn fail(
-    options: &Options,
-    problem: &str,
-    code: u8,
-    out: &mut dyn Write,
-) -> anyhow::Result<ExitCode> {
-    if options.json {
-        writeln!(out, "{:#}", json!({ "ok": false, "problem": problem }))?;
-    } else {
-        writeln!(out, "{problem}")?;
-    }
-    Ok(ExitCode::from(code))
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 use crate::app::plugins::{Surroundings, spec};
 use crate::cli::{check, now};
 use crate::config::{Config, Plugin};
+use crate::plugin::compile::Setup;
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::folder::{Folder, replace};
 use crate::plugin::deploy::upgrade::prepare;
-use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::manifest::Manifest;
 use anyhow::Context as _;

@@ -8,6 +8,7 @@ use super::schema::Schema;
 use super::{Error, Export, Language, Manifest, SCHEMA};
 use crate::plugin::Interface;
 use crate::plugin::limits::Limits;
+use crate::plugin::permission::Permissions;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,6 +28,25 @@ pub fn manifest(members: Map<String, Value>, folder: Option<&Path>) -> Result<Ma
     match (found, problems.into_vec()) {
         (Some(manifest), problems) if problems.is_empty() => Ok(manifest),
         (_, problems) => Err(Error::Invalid(problems)),
+    }
+}
+
+/// Reads a grant that stands alone, or as `[plugin.grant]`.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn grant(mut members: Map<String, Value>) -> Result<Permissions, Error> {
+    let mut path = "";
+    if let Some(Value::Object(plugin)) = members.get_mut("plugin")
+        && let Some(Value::Object(grant)) = plugin.get_mut("grant")
+    {
+        (members, path) = (std::mem::take(grant), "plugin.grant");
+    }
+    let problems = Problems::default();
+    let found = permissions::read(Table::new(path, members, &problems));
+    match problems.into_vec() {
+        problems if problems.is_empty() => Ok(found),
+        problems => Err(Error::Invalid(problems)),
     }
 }
 
