@@ -51,16 +51,13 @@ pub fn plugins(root: &mut Section, folder: &Path, environment: &Environment) -> 
         let file = component(&mut section, folder);
         let config = section.value("config").unwrap_or(Value::Table(toml::Table::new()));
         let config = json(&config).map_err(|text| section.problem("config", text)).ok();
-        let on_error = match section.string("on_error").as_deref() {
-            None => None,
-            Some("fail") => Some(OnError::Fail),
-            Some("pass") => Some(OnError::Pass),
-            Some("drop") => Some(OnError::Drop),
-            Some(_) => {
+        let on_error = section.string("on_error").and_then(|text| {
+            let known = OnError::ALL.into_iter().find(|(word, _)| *word == text);
+            if known.is_none() {
                 section.problem("on_error", "expected \"fail\", \"pass\" or \"drop\"");
-                None
             }
-        };
+            known.map(|(_, on_error)| on_error)
+        });
         let limits = limits(&mut section);
         let secrets = secrets(&mut section, folder, environment);
         let grant = grant::grant(&mut section, secrets.as_ref());

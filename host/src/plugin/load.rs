@@ -123,6 +123,9 @@ pub enum Error {
     /// What it says of itself is not right.
     #[error("its manifest cannot be used")]
     Manifest(#[source] manifest::Error),
+    /// Its manifest says something else than its exports.
+    #[error("{0}")]
+    Contradicted(String),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
@@ -134,7 +137,7 @@ pub enum Error {
     Config(String),
     /// A filter without a policy.
     #[error(
-        "a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`"
+        "a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`; its manifest does not"
     )]
     NoOnError,
     /// It could not be instantiated, or broke while it checked its configuration.
@@ -159,9 +162,15 @@ pub(super) async fn load(
     let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
     let (machine, component) = engine.component(wasm, &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
-    let on_error = match on_error {
+    let interfaces = exports.interfaces();
+    let mut exported: Vec<_> = interfaces.iter().map(|interface| interface.as_str()).collect();
+    exported.extend(exports.has_lifecycle().then_some("lifecycle"));
+    if let Some(text) = manifest.as_ref().and_then(|manifest| manifest.contradicts(&exported)) {
+        return Err(Error::Contradicted(text));
+    }
+    let on_error = match on_error.or(manifest.as_ref().and_then(|manifest| manifest.on_error)) {
         Some(on_error) => on_error,
-        None if exports.interfaces().contains(&super::Interface::Filter) => {
+        None if interfaces.contains(&super::Interface::Filter) => {
             return Err(Error::NoOnError);
         }
         None => OnError::Fail,

@@ -9,9 +9,11 @@ mod parse;
 mod reader;
 pub mod schema;
 mod section;
+mod version;
 
 use super::Interface;
 use super::permission::Permissions;
+use super::registry::OnError;
 use schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +24,8 @@ use std::path::Path;
 pub const SECTION: &str = "livekit-webhook:manifest";
 /// Name of the file.
 pub const FILE: &str = "plugin.toml";
+/// The version of this gateway.
+pub const GATEWAY: &str = env!("CARGO_PKG_VERSION");
 /// The only schema there is.
 pub const SCHEMA: u32 = 1;
 /// Bytes of an embedded manifest, and of a `plugin.toml`, with all fixtures.
@@ -39,13 +43,25 @@ pub struct Manifest {
     /// Version of the contract it was built for. `plugin build` fills it in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// The first gateway that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_gateway: Option<String>,
     /// What it is written in. `plugin build` reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+    /// The one interface it is called for, when it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub world: Option<Export>,
     /// Interfaces it exports, such as `transform` and `lifecycle`. The build of every language but
     /// Rust needs them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<Export>,
+    /// What follows a fault, where the operator does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnError>,
+    /// How long its author thinks that an instance may live. Only the operator gives that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Instances>,
     /// One line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -93,6 +109,16 @@ pub enum Export {
     Called(Interface),
     /// The one that checks the configuration.
     Lifecycle,
+}
+
+/// How long an instance lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instances {
+    /// One call.
+    Fresh,
+    /// Many calls for events of one source.
+    Warm,
 }
 
 /// One event and what must come of it.
@@ -163,6 +189,14 @@ pub enum Error {
         /// Its size.
         bytes: usize,
     },
+    /// It is for a gateway that came after this one.
+    #[error(
+        "needs livekit-webhook {needs} or later (min_gateway), and this is {GATEWAY}: update it"
+    )]
+    Newer {
+        /// The first that will do.
+        needs: String,
+    },
     /// Not TOML, or not JSON.
     #[error("the manifest cannot be read: {0}")]
     Syntax(String),
@@ -229,6 +263,23 @@ impl Manifest {
         parse::is_name(name)
     }
 
+    /// What it says of its exports and is not so, when a component exports `exported`.
+    pub fn contradicts(&self, exported: &[&str]) -> Option<String> {
+        let others = |world: Export| {
+            let called = Interface::ALL.into_iter().filter(|i| exported.contains(&i.as_str()));
+            called.count() > 1 || !exported.contains(&world.as_str())
+        };
+        let said = if let Some(world) = self.world.filter(|world| others(*world)) {
+            format!("world = {:?}", world.as_str())
+        } else {
+            let mut exports = self.exports.iter().map(|export| export.as_str());
+            let missing = exports.find(|export| !exported.contains(export))?;
+            format!("exports = [… {missing:?} …]")
+        };
+        let exported = if exported.is_empty() { "nothing".to_owned() } else { exported.join(", ") };
+        Some(format!("{FILE} says {said}, and the component exports {exported}"))
+    }
+
     /// The configuration's schema, when it has one.
     ///
     /// # Errors
@@ -267,6 +318,13 @@ impl Language {
             Self::C => "c",
         }
     }
+}
+
+// === impl Instances ===
+
+impl Instances {
+    /// Both, by their word.
+    pub const ALL: [(&'static str, Self); 2] = [("fresh", Self::Fresh), ("warm", Self::Warm)];
 }
 
 // === impl Export ===

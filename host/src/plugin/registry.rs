@@ -18,6 +18,7 @@ use super::permission::Permissions;
 use super::warm::{self, Instances};
 use super::{Interface, load};
 use bytes::Bytes;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
@@ -26,7 +27,8 @@ use wasmtime::component::InstancePre;
 const PAGE_BYTES: u64 = 64 * 1024;
 
 /// What follows a fault that the guest did not decide itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnError {
     /// The delivery is a dead letter at once, with the fault in its note.
     Fail,
@@ -43,9 +45,9 @@ pub struct Options {
     pub config: Bytes,
     /// What it may use.
     pub limits: Limits,
-    /// What follows a fault. A component that exports `filter` must be given one: nobody else can
-    /// know whether an event that could not be judged may pass. Any other plugin's default is
-    /// [`OnError::Fail`].
+    /// What follows a fault, whatever the manifest says. A component that exports `filter` must have
+    /// it from one of them: nobody else can know whether an event that could not be judged may pass.
+    /// Any other plugin's default is [`OnError::Fail`].
     pub on_error: Option<OnError>,
     /// What it may reach, as far as its manifest asks for it.
     pub grant: Permissions,
@@ -74,6 +76,23 @@ pub struct Plugin {
     pub(super) warm: Option<Arc<warm::Pool>>,
     pub(super) on_error: OnError,
     pub(super) door: Arc<Door>,
+}
+
+// === impl OnError ===
+
+impl OnError {
+    /// All of them, by their word.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("fail", Self::Fail), ("pass", Self::Pass), ("drop", Self::Drop)];
+
+    /// As in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+        }
+    }
 }
 
 // === impl Plugin ===

@@ -153,15 +153,14 @@ pub fn finish(mut manifest: Manifest, wasm: &[u8]) -> Result<(Manifest, Vec<u8>)
     let Some(api) = names.exports.iter().find_map(version) else {
         return Err(nothing(&names));
     };
-    for export in &manifest.exports {
-        let prefix = format!("livekit-webhook:plugin/{}@", export.as_str());
-        if !names.exports.iter().any(|name| name.starts_with(&prefix)) {
-            return Err(format!(
-                "{FILE} says exports = [… \"{}\" …], and the component exports {}",
-                export.as_str(),
-                names.exports.join(", ")
-            ));
-        }
+    let interface = |name: &String| {
+        let (interface, _) = name.strip_prefix("livekit-webhook:plugin/")?.split_once('@')?;
+        Some(interface.to_owned())
+    };
+    let exported: Vec<_> = names.exports.iter().filter_map(interface).collect();
+    let exported: Vec<_> = exported.iter().map(String::as_str).collect();
+    if let Some(text) = manifest.contradicts(&exported) {
+        return Err(text);
     }
     manifest.api = Some(api);
     let wasm = manifest.embed(wasm).map_err(|error| error.to_string())?;

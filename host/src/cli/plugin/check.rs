@@ -3,9 +3,9 @@
 use crate::causes;
 use crate::plugin::compile::Setup;
 use crate::plugin::engine::{self, Engine};
-use crate::plugin::load;
 use crate::plugin::names::{self, Names};
 use crate::plugin::registry::{OnError, Options, Plugin};
+use crate::plugin::{load, manifest};
 use bytes::Bytes;
 use serde_json::json;
 use std::io::Write;
@@ -71,7 +71,13 @@ pub fn problem(error: &load::Error) -> Problem {
         load::Error::CompileTime { .. } | load::Error::CompilerDied { .. } => {
             "make it smaller, above all its largest function; an operator can raise compile_ms, and nobody the memory"
         }
+        load::Error::Manifest(manifest::Error::Newer { .. }) => {
+            "update the gateway, or take a version of the plugin that was made for this one"
+        }
         load::Error::Manifest(_) => "mend plugin.toml, and run `livekit-webhook plugin build`",
+        load::Error::Contradicted(_) => {
+            "mend plugin.toml, or what the component exports, and run `livekit-webhook plugin build`"
+        }
         load::Error::ConfigRefused(_) => {
             "`livekit-webhook plugin inspect` shows which configuration it takes"
         }

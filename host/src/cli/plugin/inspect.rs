@@ -2,13 +2,16 @@
 
 use super::{USAGE, build, read};
 use crate::plugin::limits::Limits;
-use crate::plugin::manifest::Manifest;
+use crate::plugin::manifest::{Instances, Manifest};
 use crate::plugin::names::{self, Names};
 use crate::plugin::permission::{Clock, Permissions, Random, StateAccess};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// What an author says who asks for it.
+const WARM: &str = "instances = \"warm\", which only the operator can give: it keeps nothing of one event for the next";
 
 const EXAMPLES: &str = "Examples:
   livekit-webhook plugin inspect annotate.wasm
@@ -89,13 +92,15 @@ fn text(
             "manifest     none: the operator's grant alone holds; `livekit-webhook plugin build` puts one in"
         );
     };
-    let Manifest { name, version, api, language, description, license, homepage, .. } = manifest;
+    let Manifest { name, version, api, min_gateway, language, description, .. } = manifest;
+    let Manifest { license, homepage, on_error, instances, .. } = manifest;
     writeln!(out, "name         {name} {version}")?;
     let facts = [
         ("about", Some(description).filter(|text| !text.is_empty())),
         ("license", license.as_ref()),
         ("homepage", homepage.as_ref()),
         ("contract", api.as_ref()),
+        ("gateway", min_gateway.as_ref()),
     ];
     for (label, fact) in facts {
         if let Some(fact) = fact {
@@ -104,6 +109,13 @@ fn text(
     }
     if let Some(language) = language {
         writeln!(out, "{:<12} {}", "language", language.as_str())?;
+    }
+    if let Some(on_error) = on_error {
+        let text = "unless the operator says otherwise";
+        writeln!(out, "{:<12} {}, {text}", "on_error", on_error.as_str())?;
+    }
+    if *instances == Some(Instances::Warm) {
+        writeln!(out, "{:<12} {WARM}", "suggests")?;
     }
     list("may ask", &permissions(&manifest.permissions), out)?;
     let limits: Vec<_> = manifest.limits.iter().map(|(name, value)| limit(name, *value)).collect();

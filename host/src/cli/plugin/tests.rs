@@ -89,6 +89,7 @@ async fn pack_refuses_what_it_cannot_make_a_component_of() {
 /// The shipped redact, with a manifest that asks for much.
 fn asking_file() -> (tempfile::TempDir, PathBuf) {
     let text = "schema = 1\nname = \"asks\"\nversion = \"1.2.3\"\nlicense = \"MIT\"\n\
+        min_gateway = \"0.1.0\"\non_error = \"drop\"\ninstances = \"warm\"\n\
         [permissions]\nstate = \"ro\"\nlivekit = [\"get-room\"]\nclock = \"real\"\n\
         [[permissions.http]]\nhost = \"a.com\"\nmethods = [\"POST\"]\nsecrets = [\"token\"]\n\
         [limits]\ndrafts = 2\n\
@@ -118,6 +119,9 @@ async fn inspect_tells_what_a_plugin_asks_for_without_running_it() {
         "read its state",
         "ask LiveKit: get-room",
         "see the machine's clock",
+        "gateway      0.1.0",
+        "on_error     drop, unless the operator says otherwise",
+        "suggests     instances = \"warm\", which only the operator can give",
         "drafts = 2 (default 32)",
         "key: string, required, secret",
         "replace, default \"-\"",

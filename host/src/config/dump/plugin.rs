@@ -2,7 +2,6 @@
 
 use super::{inline, quoted};
 use crate::config::{Instances, Plugin, Plugins};
-use crate::plugin::registry::OnError;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -14,18 +13,13 @@ pub fn all(out: &mut String, plugins: &Plugins) -> std::fmt::Result {
 }
 
 pub fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
-    let on_error = plugin.on_error.map(|on_error| match on_error {
-        OnError::Fail => "fail",
-        OnError::Pass => "pass",
-        OnError::Drop => "drop",
-    });
     writeln!(out, "\n[[plugin]]\nname = {}", quoted(&plugin.name))?;
     writeln!(out, "file = {}", path(&plugin.file))?;
     // It was TOML before it was JSON, so it can be written as TOML again.
     let config = serde_json::from_str(&plugin.config).unwrap_or_default();
     writeln!(out, "config = {}", inline(&config))?;
-    if let Some(on_error) = on_error {
-        writeln!(out, "on_error = \"{on_error}\"")?;
+    if let Some(on_error) = plugin.on_error {
+        writeln!(out, "on_error = \"{}\"", on_error.as_str())?;
     }
     if !plugin.secrets.is_empty() {
         let secret =
