@@ -35,8 +35,9 @@ pub fn all(mut section: Section, folder: &Path) -> Plugins {
         keys_max: most("state_keys_max", plugin_state::KEYS_MAX, plugin_state::KEYS_CAP),
         bytes_max: most("state_bytes_max", plugin_state::BYTES_MAX, plugin_state::BYTES_CAP),
     };
+    let chain = section.strings("chain").unwrap_or_default();
     section.finish();
-    Plugins { folder: folder.join(below), watch, state }
+    Plugins { folder: folder.join(below), watch, state, chain }
 }
 
 /// Reads all plugins.

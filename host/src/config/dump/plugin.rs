@@ -1,6 +1,6 @@
 //! `[plugins]` and `[[plugin]]`.
 
-use super::{inline, quoted};
+use super::{inline, list, quoted};
 use crate::config::{Instances, Plugin, Plugins};
 use std::fmt::Write;
 use std::path::Path;
@@ -9,7 +9,8 @@ pub fn all(out: &mut String, plugins: &Plugins) -> std::fmt::Result {
     writeln!(out, "\n[plugins]\nfolder = {}", path(&plugins.folder))?;
     writeln!(out, "watch = {}", plugins.watch)?;
     writeln!(out, "state_keys_max = {}", plugins.state.keys_max)?;
-    writeln!(out, "state_bytes_max = {}", plugins.state.bytes_max)
+    writeln!(out, "state_bytes_max = {}", plugins.state.bytes_max)?;
+    writeln!(out, "chain = {}", list(&plugins.chain))
 }
 
 pub fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
