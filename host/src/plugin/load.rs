@@ -159,7 +159,8 @@ pub(super) async fn load(
 ) -> Result<Plugin, Error> {
     let Options { config, limits, on_error, grant, secrets, outside, instances, learn } = options;
     preamble(&wasm, &limits)?;
-    let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
+    let terms = Terms::settle(&wasm, config, limits)?;
+    let Terms { manifest, config, limits, secrets: hidden, permissions } = terms;
     let (machine, component) = engine.component(wasm, &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
     let interfaces = exports.interfaces();
@@ -187,6 +188,7 @@ pub(super) async fn load(
         exports,
         manifest: manifest.map(Arc::new),
         config: Arc::new(config),
+        hidden,
         queue: Queue::new(&limits),
         minute: Arc::new(Minute::new(&limits)),
         limits,
@@ -313,7 +315,10 @@ async fn try_once(plugin: &Plugin) -> Result<(), Error> {
     store.data_mut().flush(true);
     match answer {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(refusal)) => Err(Error::Config(refusal)),
-        Err(error) => Err(Error::Start(call::fault(&error, store.data(), &plugin.limits))),
+        Ok(Err(refusal)) => Err(Error::Config(plugin.hidden.hide(&refusal))),
+        Err(error) => {
+            let fault = call::fault(&error, store.data(), &plugin.limits);
+            Err(Error::Start(plugin.hidden.hide_fault(fault)))
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod expect;
 mod parse;
 mod reader;
 pub mod schema;
+pub mod secret;
 mod section;
 mod version;
 
@@ -77,8 +78,8 @@ pub struct Manifest {
     /// Rows of [`super::limits`] by name. Only below their defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,
-    /// The JSON Schema of its configuration. A property with `"secret": true` may be read from a
-    /// file or a variable, and is not printed.
+    /// The JSON Schema of its configuration. The value of a property with `"secret": true` is not
+    /// printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Value>,
     /// Examples that must hold: `plugin test` runs them, and so does a host before it lets a new
@@ -290,11 +291,17 @@ impl Manifest {
 
     /// Where the configuration may hold secrets: `token`, `servers[].token`.
     pub fn secret_fields(&self) -> Vec<String> {
-        let Ok(Some(schema)) = self.schema() else {
-            return Vec::new();
-        };
-        let print = |path: Vec<String>| path.join(".").replace(".*", "[]");
-        schema.secrets().into_iter().map(print).collect()
+        let print = |path: &Vec<String>| path.join(".").replace(".*", "[]");
+        self.secret_paths().iter().map(print).collect()
+    }
+
+    /// Puts [`secret::REDACTED`] in the place of every secret of `config`; whether there were any.
+    pub fn redact(&self, config: &mut Value) -> bool {
+        secret::redact(&self.secret_paths(), config)
+    }
+
+    fn secret_paths(&self) -> Vec<schema::Path> {
+        self.schema().ok().flatten().map(|schema| schema.secrets()).unwrap_or_default()
     }
 }
 

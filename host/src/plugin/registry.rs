@@ -12,6 +12,7 @@ use super::learn::Learner;
 use super::limits::Limits;
 use super::log::Minute;
 use super::manifest::Manifest;
+use super::manifest::secret::Secrets;
 use super::metrics::Metrics;
 use super::outside::Outside;
 use super::permission::Permissions;
@@ -69,6 +70,8 @@ pub struct Plugin {
     pub(super) exports: Exports,
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) config: Arc<Config>,
+    /// What of the configuration nobody is told.
+    pub(super) hidden: Secrets,
     pub(super) limits: Limits,
     pub(super) metrics: Arc<Metrics>,
     pub(super) queue: Queue,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::plugin::manifest::Manifest;
 use crate::plugin::tests::{component, component_path};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::Path;
 
