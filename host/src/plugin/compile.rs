@@ -1,13 +1,13 @@
 //! From a component to code: in a process of its own, or from the cache.
 //!
 //! A compiler is a large program that reads a stranger's file, and it cannot be interrupted. So a
-//! gateway, and every command, compiles in a child: this same program, as `livekit-webhook plugin compile`, with the
-//! component on its input and the code on its output. The child limits its own memory
-//! ([`COMPILE_BYTES_MAX`]) and CPU, runs at a low priority, and is killed when it takes too long.
-//! One compiles at a time. Tests of this library compile in their own process, because the program
-//! that runs them knows no `plugin compile`.
+//! gateway, and every command, compiles in a child: this same program, as `livekit-webhook plugin
+//! compile`, with the component on its input and the code on its output. The child limits its own
+//! memory ([`COMPILE_BYTES_MAX`]) and CPU, runs at a low priority beside a gateway, and is killed when
+//! it takes too long. One compiles at a time. Tests of this library compile in their own process,
+//! because the program that runs them knows no `plugin compile`.
 //!
-//! What comes out is kept in a [`Cache`], where there is one.
+//! What comes out is kept in a [`Cache`], where there is one; else the last one in memory.
 
 use super::cache::{Cache, Code, Name};
 use super::engine::{Engine, Kind, Machine, settings};
@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
@@ -46,6 +47,11 @@ type Compiled = (Machine, Component);
 pub struct Compiler {
     child: Option<PathBuf>,
     cache: Option<Cache>,
+    /// What was compiled last, where nothing is kept on disk: a command loads one component again
+    /// and again, with other limits and configurations.
+    last: Mutex<Option<(Digest, Compiled)>>,
+    /// Whether somebody serves beside it.
+    is_beside: bool,
     turn: Semaphore,
 }
 
@@ -76,6 +82,8 @@ impl Compiler {
     /// Opens the folder.
     pub fn new(setup: Setup) -> Self {
         let Setup { child, folder } = setup;
+        // Who keeps nothing is a command, and its user waits.
+        let is_beside = folder.is_some();
         let cache = folder.and_then(|folder| match Cache::open(&folder) {
             Ok(cache) => Some(cache),
             Err(error) => {
@@ -86,13 +94,15 @@ impl Compiler {
                 None
             }
         });
-        Self { child, cache, turn: Semaphore::new(1) }
+        Self { child, cache, last: Mutex::default(), is_beside, turn: Semaphore::new(1) }
     }
 
     /// What was kept of this component, when an engine takes it.
     fn kept(&self, engine: &Engine, digest: &Digest) -> Result<Option<Compiled>, Error> {
         let Some(cache) = &self.cache else {
-            return Ok(None);
+            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = last.as_ref().filter(|(last, _)| last == digest);
+            return Ok(last.map(|(_, compiled)| compiled.clone()));
         };
         let lean = engine.machine(Kind::Lean).map_err(Error::Engine)?;
         for kind in Kind::ALL {
@@ -122,11 +132,15 @@ impl Compiler {
         code: &Code,
     ) -> Result<Compiled, Error> {
         let component = code.load(&machine).map_err(Error::Invalid)?;
+        let compiled = (machine, component);
         if let Some(cache) = &self.cache {
             let lean = engine.machine(Kind::Lean).map_err(Error::Engine)?;
-            cache.keep(&Name::new(digest, lean, machine.kind()), code);
+            cache.keep(&Name::new(digest, lean, compiled.0.kind()), code);
+        } else {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((*digest, compiled.clone()));
         }
-        Ok((machine, component))
+        Ok(compiled)
     }
 }
 
@@ -192,17 +206,20 @@ pub fn as_child(kind: Kind, metered: bool, wasm: &[u8]) -> wasmtime::Result<Vec<
     wasmtime::Engine::new(&settings::config(kind, metered, false))?.precompile_component(wasm)
 }
 
-/// Limits this process, before it reads a stranger's component.
+/// Limits this process, before it reads a stranger's component, and lets others go first when it is
+/// beside a gateway that serves.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn limit_this_process(cpu_s: u64) -> io::Result<()> {
+pub fn limit_this_process(cpu_s: u64, is_beside: bool) -> io::Result<()> {
     let at_most = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::Data, at_most(COMPILE_BYTES_MAX))?;
     setrlimit(Resource::Cpu, at_most(cpu_s))?;
     setrlimit(Resource::Core, at_most(0))?;
-    // A machine that refuses this compiles at the priority of serving.
-    let _ = nice(NICE);
+    if is_beside {
+        // A machine that refuses this compiles at the priority of serving.
+        let _ = nice(NICE);
+    }
     Ok(())
 }
 
@@ -216,7 +233,7 @@ async fn in_children(
     let mut refused = None;
     for kind in Kind::ALL {
         let machine = engine.machine(kind).map_err(Error::Engine)?;
-        match in_child(program, machine, wasm, limits).await {
+        match in_child(program, engine, machine, wasm, limits).await {
             Ok(code) => return Ok((machine.clone(), code)),
             Err(error @ Error::Invalid(_)) => refused = Some(error),
             Err(error) => return Err(error),
@@ -227,6 +244,7 @@ async fn in_children(
 
 async fn in_child(
     program: &Path,
+    engine: &Engine,
     machine: &Machine,
     wasm: &[u8],
     limits: &Limits,
@@ -239,6 +257,9 @@ async fn in_child(
     command.args(["--cpu-seconds", &cpu_s.to_string()]);
     if machine.metered() {
         command.arg("--metered");
+    }
+    if engine.compiler().is_beside {
+        command.arg("--beside-serving");
     }
     command.env_clear().current_dir("/").kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
