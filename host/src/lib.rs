@@ -25,6 +25,7 @@ pub mod plugin;
 pub mod replay;
 pub mod retain;
 pub mod route;
+pub mod spelling;
 pub mod store;
 pub mod tasks;
 pub mod tls;

@@ -137,9 +137,9 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
     }
 }
 
-/// The bytes of a file, or `None` after saying why not.
+/// The bytes of a component, or `None` after saying why not.
 fn read(path: &Path, out: &mut dyn Write) -> anyhow::Result<Option<Bytes>> {
-    match bytes_of(path) {
+    match component_of(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(problem) => {
             writeln!(out, "{problem}")?;
@@ -176,6 +176,16 @@ fn given_grant(file: &Path) -> Result<Permissions, String> {
     let text = bytes_of(file)?;
     Manifest::parse_grant(&String::from_utf8_lossy(&text))
         .map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The bytes of a component: of the file, or of what `plugin build` made in a plugin's folder.
+fn component_of(path: &Path) -> Result<Bytes, String> {
+    if !path.is_dir() {
+        return bytes_of(path);
+    }
+    let file = build::default_output(path, &read_manifest(path)?);
+    bytes_of(&file)
+        .map_err(|problem| format!("{problem}: run `livekit-webhook plugin build` first"))
 }
 
 /// The bytes of a file, or why not, with its name.

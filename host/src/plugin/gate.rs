@@ -169,7 +169,10 @@ impl Gate {
             }
             None => return Err("nothing outside can be reached at load".to_owned()),
         }
-        self.pass.as_ref().ok_or_else(|| "nothing is granted to this plugin".to_owned())
+        self.pass.as_ref().ok_or_else(|| {
+            "nothing is granted to this plugin: it asks in plugin.toml, and its operator grants"
+                .to_owned()
+        })
     }
 
     /// Text that stands for the secret of this name during this call.

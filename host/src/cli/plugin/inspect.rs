@@ -39,8 +39,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     };
     let found = (|| {
-        let names =
-            names::read(&wasm).map_err(|error| format!("this is no WebAssembly: {error}"))?;
+        let names = names::read(&wasm).map_err(|error| not_wasm(&wasm, &error.to_string()))?;
         if !names.component {
             return Err("this is a core module: run `livekit-webhook plugin pack` on it".to_owned());
         }
@@ -61,6 +60,15 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A parser prints the bytes that it did not find.
+fn not_wasm(wasm: &[u8], error: &str) -> String {
+    if wasm.starts_with(b"\0asm") {
+        return format!("this WebAssembly is damaged: {error}");
+    }
+    "this is no WebAssembly: give a plugin's folder, or the .wasm file that `plugin build` wrote"
+        .to_owned()
 }
 
 fn report(wasm: &[u8], names: &Names, manifest: Option<&Manifest>) -> Value {

@@ -2,12 +2,13 @@
 
 mod update;
 
-use super::{USAGE, build, fail, read_manifest};
+use super::{USAGE, component_of, fail, read_manifest};
 use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::fixture::{Bench, Verdict};
 use crate::plugin::manifest::{FILE, Manifest};
 use anyhow::Context as _;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use similar::TextDiff;
 use std::io::Write;
@@ -117,7 +118,9 @@ fn conclude(
         let fixtures: Vec<_> = verdicts.iter().map(report).collect();
         writeln!(out, "{:#}", json!({ "ok": failed == 0, "fixtures": fixtures }))?;
     } else if failed == 0 {
-        writeln!(out, "{} fixtures hold", verdicts.len())?;
+        let count = verdicts.len();
+        let hold = if count == 1 { "fixture holds" } else { "fixtures hold" };
+        writeln!(out, "{count} {hold}")?;
     } else {
         writeln!(out, "{failed} of {} fixtures do not hold", verdicts.len())?;
     }
@@ -125,16 +128,12 @@ fn conclude(
 }
 
 /// Manifest and component of a folder, or of a file.
-fn find(place: &Path) -> Result<(Manifest, Vec<u8>), String> {
+fn find(place: &Path) -> Result<(Manifest, Bytes), String> {
     if place.is_dir() {
         let manifest = read_manifest(place)?;
-        let file = build::default_output(place, &manifest);
-        let wasm = std::fs::read(&file).map_err(|error| {
-            format!("{}: {error}: run `livekit-webhook plugin build` first", file.display())
-        })?;
-        return Ok((manifest, wasm));
+        return Ok((manifest, component_of(place)?));
     }
-    let wasm = std::fs::read(place).map_err(|error| format!("{}: {error}", place.display()))?;
+    let wasm = component_of(place)?;
     match Manifest::read(&wasm) {
         Ok(Some(manifest)) => Ok((manifest, wasm)),
         Ok(None) => Err(format!(

@@ -104,7 +104,11 @@ fn what_is_wrong_is_refused_with_its_key_and_what_would_be_right() {
         ("version = \"0.1.0-rc.1+build.5\"", "version = \"01.0.0\"", "no SemVer"),
         ("version = \"0.1.0-rc.1+build.5\"", "", "version: is missing"),
         ("language = \"rust\"", "language = \"cobol\"", "must be one of \"rust\""),
-        ("language = \"rust\"", "langage = \"rust\"", "langage: unknown key; there are schema"),
+        (
+            "language = \"rust\"",
+            "langage = \"rust\"",
+            "langage: unknown key; did you mean `language`?",
+        ),
         ("[\"enrich\", \"lifecycle\"]", "[\"enrich\", \"enrich\"]", "exports[1]: is there already"),
         (
             "exports = ",
@@ -140,10 +144,18 @@ fn what_is_wrong_is_refused_with_its_key_and_what_would_be_right() {
         ("\"room.json\"", "\"../room.json\"", "must be within the plugin's folder"),
         ("\"room.json\"", "\"gone.json\"", "fixture[0].event: gone.json:"),
         ("\"room.json\"", "\"text.json\"", "is no JSON"),
-        ("{ token = \"x\" }", "{ times = 1 }", "config: \"token\" is a required property"),
+        (
+            "{ token = \"x\" }",
+            "{ times = 1 }",
+            "fixture[0]: config: \"token\" is a required property",
+        ),
         ("status = 200", "status = 20", "fixture[0].http[0].status: must be 100 to 599"),
         ("POST https://a", "https://a", "must be a method and a URL"),
-        ("attributes = { plan = \"gold\" }", "atributes = {}", "atributes: unknown key"),
+        (
+            "attributes = { plan = \"gold\" }",
+            "atributes = {}",
+            "expect: atributes: unknown key; did you mean `attributes`?",
+        ),
         ("attributes = { plan = \"gold\" }", "", "fixture[0].expect: says nothing"),
         ("fault = \"rejected\", ", "", "text: goes with `fault`"),
         ("name = \"in place\"", "name = \"from a file\"", "is there already"),

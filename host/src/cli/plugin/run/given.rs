@@ -3,10 +3,10 @@
 use super::Options;
 use crate::app::plugins::{Surroundings, spec};
 use crate::causes;
-use crate::cli::plugin::{bytes_of, given_config, given_grant};
-use crate::cli::{check, now};
+use crate::cli::now;
+use crate::cli::plugin::{bytes_of, component_of, given_config, given_grant};
 use crate::clock::SystemClock;
-use crate::config::{Config, Plugin};
+use crate::config::{Config, Environment, Plugin};
 use crate::plugin::fixture::played::Played;
 use crate::plugin::gate::Secret;
 use crate::plugin::manifest::{Fixture, Manifest};
@@ -15,6 +15,7 @@ use crate::plugin::registry::{OnError, Options as Loading};
 use crate::plugin::tape::Tape;
 use crate::plugin::warm::Instances;
 use crate::plugin::{Input, fixture};
+use crate::spelling;
 use bytes::Bytes;
 use livekit_webhook_wire::event_type;
 use livekit_webhook_wire::sample::{self, Sample};
@@ -55,7 +56,7 @@ pub fn given(options: &Options) -> Result<Given, String> {
         (None, Some((_, plugin))) => &plugin.file,
         (None, None) => return Err("give a component, or --gateway FILE".to_owned()),
     };
-    let wasm = bytes_of(file)?;
+    let wasm = component_of(file)?;
     // What is wrong with a manifest is said by the one who loads it.
     let manifest = Manifest::read(&wasm).ok().flatten();
     let fixture = options.fixture.as_deref().map(|name| find(name, manifest.as_ref()));
@@ -103,7 +104,7 @@ fn gateway(options: &Options) -> Result<Option<(Config, Plugin)>, String> {
     let Some(file) = &options.gateway else {
         return Ok(None);
     };
-    let config = check::load(file).map_err(|error| error.root_cause().to_string())?;
+    let config = Config::load(file, &Environment::process()).map_err(|e| causes::line(&e))?;
     let names: Vec<_> = config.plugins.iter().map(|plugin| plugin.name.as_str()).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let found = match (&options.plugin, config.plugins.as_slice()) {
@@ -195,8 +196,11 @@ fn event(text: &str) -> Result<Value, String> {
         seed: 0,
     };
     let body = sample::body(text, &sample).ok_or_else(|| {
-        let kinds: Vec<_> = event_type::ALL.iter().map(ToString::to_string).collect();
-        format!("there is no file {text}, and no type of event: {}", kinds.join(", "))
+        let hint = match spelling::nearest(text, &event_type::ALL) {
+            Some(kind) => format!("did you mean {kind}?"),
+            None => format!("there are {}", event_type::ALL.join(", ")),
+        };
+        format!("there is no file {text}, and no such type of event: {hint}")
     })?;
     serde_json::from_str(&body).map_err(|error| error.to_string())
 }

@@ -170,7 +170,11 @@ fn what_cannot_be_used_is_told_with_what_would_be_right() {
     for (options, words) in [
         (Options { file: None, ..base() }, "give a component, or --gateway FILE"),
         (Options { event: None, ..base() }, "give --event"),
-        (Options { event: named("room_satrted"), ..base() }, "no type of event: room_started"),
+        (Options { event: named("room_satrted"), ..base() }, "did you mean room_started?"),
+        (
+            Options { event: named("calls"), ..base() },
+            "no such type of event: there are room_started",
+        ),
         (Options { config: named("{"), ..base() }, "--config is not JSON"),
         (Options { fixture: named("x"), ..base() }, "has no fixture \"x\"; there is: \"told\""),
         (Options { live: true, ..base() }, "--live needs --grant FILE or --gateway FILE"),
