@@ -61,7 +61,7 @@ impl Sdk {
     pub fn find(asked: Option<&Path>) -> Result<Self, String> {
         if let Some(folder) = asked {
             return has_sdk(folder).ok_or_else(|| {
-                format!("{} is no folder of livekit-webhook-plugin", folder.display())
+                format!("--sdk: {} is no folder of livekit-webhook-plugin", folder.display())
             });
         }
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-sdk");

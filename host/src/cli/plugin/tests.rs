@@ -156,6 +156,7 @@ async fn new_refuses_a_name_that_no_plugin_may_have() {
             kind: crate::plugin::Interface::Filter,
             folder: Some(folder.path().join("x")),
             sdk: None,
+            json: false,
         };
         let mut out = Vec::new();
         assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::from(USAGE), "{name:?}");
@@ -178,8 +179,19 @@ async fn every_template_has_a_manifest_that_can_be_read() {
                 kind,
                 folder: Some(place.clone()),
                 sdk: None,
+                json: true,
             };
-            assert_eq!(new::run(&options, &mut Vec::new()).unwrap(), ExitCode::SUCCESS);
+            let mut out = Vec::new();
+            assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::SUCCESS);
+            let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(said["name"], name);
+            for file in said["files"].as_array().unwrap() {
+                assert!(Path::new(file.as_str().unwrap()).is_file(), "{file}");
+            }
+            let mut out = Vec::new();
+            assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::from(1));
+            let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert!(said["problem"].as_str().unwrap().contains("exists already"), "{said}");
             let manifest = read_manifest(&place).unwrap();
             assert_eq!((manifest.fixtures.len(), manifest.name.as_str()), (2, name.as_str()));
             for entry in ["README.md", "plugin.toml"] {

@@ -166,12 +166,13 @@ async fn report(
     Ok(Ok(report))
 }
 
-/// The limits of production, with room for the largest file and as much time to compile it as an
-/// operator can give: neither is the event's doing.
+/// The limits of production, with room for the largest file and as much time to compile and to begin
+/// as an operator can give: none of that is the event's doing.
 fn ample() -> Limits {
     let set =
         |limits: Limits, row: limits::Row| limits.clone().with(row, row.cap).unwrap_or(limits);
-    [limits::COMPONENT_BYTES, limits::COMPILE_MS].into_iter().fold(Limits::default(), set)
+    let rows = [limits::COMPONENT_BYTES, limits::COMPILE_MS, limits::CPU_INIT_MS];
+    rows.into_iter().fold(Limits::default(), set)
 }
 
 // === impl Row ===
