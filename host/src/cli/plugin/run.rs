@@ -22,6 +22,8 @@ use std::process::ExitCode;
 
 /// The plugin's own lines, whatever the environment says.
 const LOG: &str = "warn,plugin=trace";
+/// Where answers come from.
+const HINT: &str = "answers come from a fixture (--fixture NAME), or really (--live)";
 /// Characters of an answer from outside that are shown.
 const SHOWN_MAX: usize = 300;
 
@@ -99,7 +101,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
 
 /// Calls the plugin once, and writes what came of it.
 async fn show(given: Given, as_json: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let Given { name, wasm, input, loading, doubles, tape } = given;
+    let Given { name, wasm, input, loading, doubles, is_live, tape } = given;
     let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let plugin = match Plugin::load(&engine, &name, wasm, loading).await {
         Ok(plugin) => plugin,
@@ -112,7 +114,11 @@ async fn show(given: Given, as_json: bool, out: &mut dyn Write) -> anyhow::Resul
     let is_ok = result.is_ok();
     let got = expect::shape(&result, doubles.state());
     let cpu_us = u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX);
-    let (outside, problems) = (tape.entries(), doubles.problems());
+    let outside = tape.entries();
+    let mut problems = if is_live { Vec::new() } else { doubles.problems() };
+    if !problems.is_empty() {
+        problems.push(HINT.to_owned());
+    }
     if as_json {
         let report = json!({
             "ok": is_ok,

@@ -20,7 +20,7 @@ use crate::plugin::limits::{self, Limits};
 use crate::plugin::manifest::Manifest;
 use crate::plugin::permission::Permissions;
 use crate::plugin::registry::{OnError, Options as Loading, Plugin};
-use crate::plugin::{Fault, Input, load};
+use crate::plugin::{Fault, Input, fixture, load};
 use anyhow::Context as _;
 use bytes::Bytes;
 use events::Group;
@@ -38,10 +38,12 @@ const SHOWN_MAX: usize = 10;
 /// The little memory there is: what it begins with, and so many bytes.
 const LITTLE_BYTES: u64 = 64 * 1024;
 
-const HELP: &str = "What it is shown: every sample event, whole, with members missing, with bytes changed; bodies
+const HELP: &str =
+    "What it is shown: every sample event, whole, with members missing, with bytes changed; bodies
 that are empty, no JSON, deep or large; odd names. What it asks for is granted and leads nowhere
-real: answers are late, huge, of another shape or none, by HTTP, state and LiveKit. An event is
-survived when the plugin answers, or says that it cannot; a trap or a limit used up is a fault.
+real: to the samples, and the events of its fixtures, answers are late, huge, of another shape or
+none, by HTTP, state and LiveKit. An event is survived when the plugin answers, or says that it
+cannot; a trap or a limit used up is a fault.
 
 Exit codes: 0 it survived all, 1 not, 64 the file or an option cannot be used.";
 
@@ -85,6 +87,8 @@ struct Report {
     rows: Vec<Row>,
     /// Texts of faults that are the plugin's, each once, with the group they were first seen in.
     seen: Vec<(&'static str, String)>,
+    /// What it asks for, and used in no event.
+    unmet: Vec<&'static str>,
 }
 
 /// Tortures a file. The exit code is 0 when it survived, 1 when not, 64 when there is no such file.
@@ -121,7 +125,8 @@ async fn report(
 ) -> anyhow::Result<Result<Report, load::Error>> {
     let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let hostile = Hostile::new();
-    let asked = Manifest::read(&wasm).ok().flatten().map(|manifest| manifest.permissions);
+    let manifest = Manifest::read(&wasm).ok().flatten();
+    let asked = manifest.as_ref().map(|manifest| manifest.permissions.clone());
     let grant = grant.or(asked.clone()).unwrap_or_default();
     let given = asked.map_or_else(|| grant.clone(), |asked| asked.both(&grant));
     let load = |limits: Limits| {
@@ -146,8 +151,11 @@ async fn report(
     for Group { name, inputs } in events::groups(mutated) {
         report.run(name, false, &plugin, inputs).await;
     }
+    let mut inputs: Vec<_> = samples();
+    let fixtures = manifest.iter().flat_map(|manifest| &manifest.fixtures);
+    inputs.extend(fixtures.map(|fixture| fixture::input(&fixture.event, &fixture.attributes)));
     for mood in Mood::of(&given) {
-        report.suffer(mood, &hostile, &plugin).await;
+        report.suffer(mood, &hostile, &plugin, &inputs).await;
     }
     let least = report.rows.iter().map(|row| row.memory_bytes).min().unwrap_or_default();
     let little_memory = ample().with(limits::MEMORY_BYTES, least + LITTLE_BYTES);
@@ -161,9 +169,13 @@ async fn report(
         let inputs = groups.filter(|group| matches!(group.name, "samples" | "large"));
         report.run(name, true, &weak, inputs.flat_map(|group| group.inputs).collect()).await;
     }
-    let samples = events::groups(0).into_iter().take(1).flat_map(|group| group.inputs);
-    report.run("samples again", false, &plugin, samples.collect()).await;
+    report.run("samples again", false, &plugin, samples()).await;
     Ok(Ok(report))
+}
+
+/// One event of each type.
+fn samples() -> Vec<Input> {
+    events::groups(0).into_iter().take(1).flat_map(|group| group.inputs).collect()
 }
 
 /// The limits of production, with room for the largest file and as much time to compile and to begin
@@ -196,15 +208,17 @@ impl Row {
 // === impl Report ===
 
 impl Report {
-    /// The samples, in every way in which something outside can be wrong.
-    async fn suffer(&mut self, mood: Mood, hostile: &Hostile, plugin: &Plugin) {
+    /// These events, in every way in which something outside can be wrong.
+    async fn suffer(&mut self, mood: Mood, hostile: &Hostile, plugin: &Plugin, inputs: &[Input]) {
         let before = self.rows.len();
         for way in 0..mood.ways() {
             hostile.be(mood, way);
-            let samples = events::groups(0).into_iter().take(1).flat_map(|group| group.inputs);
-            self.run(mood.name(), false, plugin, samples.collect()).await;
+            self.run(mood.name(), false, plugin, inputs.to_vec()).await;
         }
         hostile.be(Mood::Well, 0);
+        if !hostile.was_met() {
+            self.unmet.extend(mood.door().filter(|door| !self.unmet.contains(door)));
+        }
         let ways = self.rows.split_off(before);
         self.rows.extend(ways.into_iter().reduce(Row::and));
     }
@@ -269,6 +283,7 @@ impl Report {
             "survived": self.survived(),
             "rows": rows.collect::<Vec<_>>(),
             "faults": seen.collect::<Vec<_>>(),
+            "never_used": self.unmet,
         })
     }
 
@@ -291,6 +306,12 @@ impl Report {
         }
         for (name, fault) in &self.seen {
             writeln!(out, "\nfault       {fault}\nfirst with  {name}")?;
+        }
+        for door in &self.unmet {
+            writeln!(
+                out,
+                "\nnote        it never used {door}, so this shows nothing of it: add a fixture whose event makes it"
+            )?;
         }
         let verdict = if self.survived() {
             "survived: it answered every event, or said that it cannot"

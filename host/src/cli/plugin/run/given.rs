@@ -36,6 +36,8 @@ pub struct Given {
     pub loading: Loading,
     /// Its state, and what answers when nothing real is asked.
     pub doubles: Arc<Played>,
+    /// Whether others than they answer.
+    pub is_live: bool,
     /// What was asked and answered.
     pub tape: Tape,
 }
@@ -96,7 +98,7 @@ pub fn given(options: &Options) -> Result<Given, String> {
     let tape = Tape::default();
     loading.outside = Some(tape.record(&outside, &loading.secrets));
     let name = gateway.map_or_else(|| "plugin".to_owned(), |(_, plugin)| plugin.name);
-    Ok(Given { name, wasm, input, loading, doubles, tape })
+    Ok(Given { name, wasm, input, loading, doubles, is_live: options.live, tape })
 }
 
 /// The configuration of `--gateway`, and the plugin of it that is meant.

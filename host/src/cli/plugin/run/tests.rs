@@ -18,6 +18,11 @@ event = { event = "room_started", room = { name = "evil:send" } }
 config = { method = "POST", url = "https://a.com/v1", headers = [["authorization", "{token}"]] }
 http = [{ request = "POST https://a.com/v1", headers = { authorization = "test-secret-token" }, status = 201, answer = "thanks" }]
 expect = { attributes = { told = "x" } }
+[[fixture]]
+name = "as configured"
+event = { event = "room_started", room = { name = "evil:send" } }
+http = [{ request = "POST https://a.com/v1", status = 201 }]
+expect = { attributes = { told = "x" } }
 "#;
 
 fn folder() -> tempfile::TempDir {
@@ -76,6 +81,7 @@ async fn without_answers_nobody_is_there_and_a_grant_gives_less() {
     let told = |report: &Value| report["result"]["attributes"]["told"].to_string();
     assert!(told(&report).contains("unreachable"), "{report:#}");
     assert!(report["problems"][0].as_str().unwrap().contains("POST https://a.com/v1"));
+    assert!(report["problems"][1].as_str().unwrap().contains("--fixture NAME"), "{report:#}");
     let grant = folder.path().join("grant.toml");
     std::fs::write(&grant, "[plugin.grant]\nhttp = [{ host = \"b.com\" }]\n").unwrap();
     options.grant = Some(grant.clone());
@@ -142,11 +148,13 @@ async fn what_a_gateway_grants_is_really_reached_when_it_is_live() {
     let (_, report) = shown(&options).await;
     assert!(report["result"]["attributes"]["told"].to_string().contains("unreachable"));
     options.live = true;
+    options.fixture = Some("as configured".to_owned());
     let (ok, report) = shown(&options).await;
     assert!(ok && report.to_string().contains("real"), "{report:#}");
     let asked = served.join().unwrap();
     assert!(asked.starts_with("GET /v1") && asked.contains("the real one"), "{asked}");
     assert!(!report.to_string().contains("the real one"), "{report:#}");
+    assert_eq!(report["problems"], json!([]), "nothing was expected of the doubles");
     // Deliveries may not reach that address, so this may not either.
     options.gateway = Some(gateway(folder.path(), port, ""));
     let (_, report) = shown(&options).await;

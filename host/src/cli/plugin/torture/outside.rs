@@ -10,6 +10,7 @@ use crate::plugin::permission::{Permissions, StateAccess};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub enum Mood {
 pub struct Hostile {
     /// What is wrong, and in which way.
     now: Mutex<(Mood, usize)>,
+    /// Whether anybody asked.
+    asked: AtomicBool,
     state: Played,
 }
 
@@ -90,6 +93,11 @@ impl Mood {
             Self::LiveKitErrors => "livekit: errors",
             Self::LiveKitOdd => "livekit: odd",
         }
+    }
+
+    /// What it is about.
+    pub fn door(self) -> Option<&'static str> {
+        self.name().split_once(':').map(|(door, _)| door)
     }
 
     /// In how many ways.
@@ -138,12 +146,18 @@ fn answers() -> Vec<Option<Bytes>> {
 impl Hostile {
     /// In good mood.
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { now: Mutex::new((Mood::Well, 0)), state: Played::default() })
+        let (now, asked) = (Mutex::new((Mood::Well, 0)), AtomicBool::new(false));
+        Arc::new(Self { now, asked, state: Played::default() })
     }
 
     /// From now on this is wrong, in this way.
     pub fn be(&self, mood: Mood, way: usize) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = (mood, way);
+    }
+
+    /// Whether anybody met what is wrong since this was asked last.
+    pub fn was_met(&self) -> bool {
+        self.asked.swap(false, Ordering::Relaxed)
     }
 
     /// As the gateway's ports.
@@ -155,9 +169,18 @@ impl Hostile {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same, when `door` is asked.
+    fn asked(&self, door: &str) -> (Mood, usize) {
+        let now = self.now();
+        if now.0.door() == Some(door) {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+        now
+    }
+
     /// The value that state has for everybody, or why there is none. `None`: ask the real one.
     fn state(&self) -> Option<Result<Bytes, StateError>> {
-        let (mood, way) = self.now();
+        let (mood, way) = self.asked("state");
         match (mood, way) {
             (Mood::StateErrors, 0) => Some(Err(StateError::Unavailable("torture".to_owned()))),
             (Mood::StateErrors, 1) => Some(Err(StateError::Full("torture".to_owned()))),
@@ -193,7 +216,7 @@ fn headers(way: usize, bytes_max: usize) -> Vec<(&'static str, String)> {
 #[async_trait]
 impl Fetch for Hostile {
     async fn fetch(&self, request: FetchRequest) -> Result<FetchResponse, FetchError> {
-        let (mood, way) = self.now();
+        let (mood, way) = self.asked("http");
         let json = || [("content-type", "application/json".to_owned())];
         let well = || answer(200, &json(), Bytes::from_static(b"{}"));
         let timed_out = || {
@@ -302,7 +325,7 @@ impl LiveKit for Hostile {
             }
             Question::Participants(_) | Question::Egress(_) => json!([]),
         };
-        match self.now() {
+        match self.asked("livekit") {
             (Mood::LiveKitErrors, 0) => Err(LiveKitError::NoServer(source.to_owned())),
             (Mood::LiveKitErrors, 1) => Err(LiveKitError::TooLarge { max: LARGE_BYTES }),
             (Mood::LiveKitErrors, _) => Err(LiveKitError::Unavailable("torture".to_owned())),

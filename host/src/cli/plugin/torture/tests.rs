@@ -57,7 +57,8 @@ async fn what_a_plugin_reaches_misbehaves_and_a_good_one_survives_it() {
     let report = report(component("session"), Bytes::new(), None, 1).await.unwrap().unwrap();
     assert!(report.seen.iter().all(|(_, fault)| fault.contains("ms")), "{:?}", report.seen);
     let errors = row(&report, "state: errors");
-    assert_eq!(errors.calls, 3 * 14);
+    assert_eq!(errors.calls, 3 * (14 + 4), "the samples and the fixtures, in three ways");
+    assert_eq!(report.unmet, [""; 0]);
     assert!(errors.declined > 0, "nobody noticed that there is no state: {errors:?}");
     assert!(row(&report, "state: odd values").answered > 0);
     assert!(report.rows.iter().all(|row| !row.name.starts_with("http")), "it asks for no HTTP");
@@ -128,9 +129,13 @@ fn asking(manifest: &str, config: &str) -> (Bytes, Bytes) {
 #[tokio::test]
 async fn every_door_is_shown_to_a_plugin_that_asks_for_it() {
     let manifest = "schema = 1\nname = \"asks\"\nversion = \"0.1.0\"\n[permissions]\nstate = \"rw\"\n\
-        livekit = [\"get-room\"]\nhttp = [{ host = \"a.com\", secrets = [\"token\"] }]\n";
-    let (wasm, config) = asking(manifest, "{\"url\":\"https://a.com/\"}");
+        livekit = [\"get-room\"]\nhttp = [{ host = \"a.com\", secrets = [\"token\"] }]\n\
+        [[fixture]]\nname = \"sends\"\nevent = { event = \"room_started\", room = { name = \"evil:send\" } }\n\
+        expect = { attributes = {} }\n";
+    let (wasm, config) = asking(manifest, "{\"method\":\"GET\",\"url\":\"https://a.com/\"}");
     let all = report(wasm.clone(), config.clone(), None, 0).await.unwrap().unwrap();
+    // It reaches only in rooms of a certain name, and only one fixture has such a room.
+    assert_eq!(all.unmet, ["state", "livekit"]);
     for name in [
         "http: errors",
         "http: bodies",
