@@ -35,7 +35,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-mod outside;
+pub mod outside;
 pub mod plugins;
 mod reload;
 pub mod stores;

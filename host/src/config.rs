@@ -124,6 +124,8 @@ pub struct Plugins {
     pub watch: bool,
     /// What each plugin may keep for each source.
     pub state: StateLimits,
+    /// The plugins of every subscription that names none.
+    pub chain: Vec<String>,
 }
 
 /// `[[plugin]]`

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod plugin;
 pub mod replay;
 pub mod retain;
 pub mod route;
+pub mod spelling;
 pub mod store;
 pub mod tasks;
 pub mod tls;

@@ -28,7 +28,8 @@ async fn done(folder: &Path, arguments: &[&str]) -> Result<String> {
     Ok(ended.stdout)
 }
 
-/// New, build, test, inspect, run, a broken fixture, and the broken fixture mended by what came.
+/// New, build, test, torture, inspect, run, a broken fixture, and the broken fixture mended by what
+/// came.
 async fn author(language: &str, kind: &str) -> Result<()> {
     let home = tempfile::tempdir()?;
     let tools = root().join("target/languages/tools");
@@ -45,6 +46,8 @@ async fn author(language: &str, kind: &str) -> Result<()> {
     ensure!(said.contains("built mine 0.1.0"), "{said}");
     let said = done(&folder, &["test"]).await?;
     ensure!(said.contains("2 fixtures hold") && said.contains("fuel "), "{said}");
+
+    survives(&folder, ".").await?;
 
     let inspected = done(&folder, &["inspect", "target/mine.wasm", "--json"]).await?;
     let inspected: Value = serde_json::from_str(&inspected)?;
@@ -69,6 +72,19 @@ async fn author(language: &str, kind: &str) -> Result<()> {
     Ok(())
 }
 
+/// Nobody who begins should have to mend what he was given. A machine that is busy may stop the
+/// heaviest events; that is told in milliseconds.
+async fn survives(folder: &Path, plugin_folder: &str) -> Result<()> {
+    let ended = plugin(folder, &["torture", plugin_folder, "--events", "50", "--json"]).await?;
+    let report: Value =
+        serde_json::from_str(&ended.stdout).with_context(|| format!("{ended:?}"))?;
+    let faults = report["faults"].as_array().context("a list of faults")?;
+    let is_slow = |fault: &Value| fault["fault"].as_str().is_some_and(|text| text.contains(" ms"));
+    ensure!(faults.iter().all(is_slow), "{plugin_folder}: {report:#}");
+    ensure!(ended.code == Some(i32::from(!faults.is_empty())), "{ended:?}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_author_writes_rust() -> Result<()> {
     author("rust", "transform").await
@@ -76,12 +92,12 @@ async fn an_author_writes_rust() -> Result<()> {
 
 #[tokio::test]
 async fn an_author_writes_javascript() -> Result<()> {
-    author("javascript", "action").await
+    author("javascript", "transform").await
 }
 
 #[tokio::test]
 async fn an_author_writes_python() -> Result<()> {
-    author("python", "enrich").await
+    author("python", "transform").await
 }
 
 #[tokio::test]
@@ -101,7 +117,66 @@ async fn every_kind_builds_and_holds_in_javascript_and_c() -> Result<()> {
             done(home.path(), &["build", &name, "--tools", tools]).await?;
             let said = done(home.path(), &["test", &name]).await?;
             ensure!(said.contains("2 fixtures hold"), "{name}: {said}");
+            survives(home.path(), &name).await?;
         }
+    }
+    Ok(())
+}
+
+/// Asks a server for a plan, and believes what it says.
+const TRUSTING: &str = r#"
+import { send } from "livekit-webhook:plugin/http@VERSION";
+import { decode } from "./livekit-webhook.js";
+
+export const enrich = {
+  attributes(event) {
+    const url = "https://billing.example.com/plan";
+    const answer = send({ method: "GET", url, headers: [], body: new Uint8Array(), timeoutMs: 1000 });
+    return [["plan", JSON.parse(decode(answer.body)).plan.name]];
+  },
+};
+"#;
+
+#[tokio::test]
+async fn an_author_finds_out_by_torture_that_servers_cannot_be_trusted() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let tools = root().join("target/languages/tools");
+    let tools = tools.to_str().context("the checkout's path is text")?;
+    done(home.path(), &["new", "plan", "--language", "javascript", "--kind", "enrich"]).await?;
+    let folder = home.path().join("plan");
+    let helpers = std::fs::read_to_string(folder.join("src/livekit-webhook.js"))?;
+    let (_, version) = helpers.split_once("plugin/config@").context("the contract's version")?;
+    let version = version.split('"').next().context("its end")?;
+    std::fs::write(folder.join("src/plugin.js"), TRUSTING.replace("VERSION", version))?;
+    let manifest = std::fs::read_to_string(folder.join("plugin.toml"))?;
+    let (head, _) = manifest.split_once("# Examples that must hold").context("the examples")?;
+    let fixture = r#"
+[permissions]
+http = [{ host = "billing.example.com" }]
+[[fixture]]
+name = "who pays"
+event = "fixtures/room_started.json"
+http = [{ request = "GET https://billing.example.com/plan", status = 200, answer = { plan = { name = "gold" } } }]
+expect = { attributes = { plan = "gold" } }
+"#;
+    std::fs::write(folder.join("plugin.toml"), format!("{head}{fixture}"))?;
+    done(&folder, &["build", "--tools", tools]).await?;
+    ensure!(done(&folder, &["test"]).await?.contains("1 fixture holds"));
+    let run = done(&folder, &["run", ".", "--fixture", "who pays", "--json"]).await?;
+    let run: Value = serde_json::from_str(&run)?;
+    ensure!(run["result"]["attributes"]["plan"] == "gold", "{run:#}");
+    let nobody = plugin(&folder, &["run", ".", "--event", "room_started", "--json"]).await?;
+    ensure!(nobody.code == Some(1) && nobody.stdout.contains("was not expected"), "{nobody:?}");
+
+    let tortured = plugin(&folder, &["torture", ".", "--events", "5", "--json"]).await?;
+    let report: Value = serde_json::from_str(&tortured.stdout)?;
+    ensure!(tortured.code == Some(1), "{report:#}");
+    let row = |name: &str| {
+        let rows = report["rows"].as_array().into_iter().flatten();
+        rows.into_iter().find(|row| row["events"] == name).map(|row| row["faults"].clone())
+    };
+    for name in ["http: errors", "http: bodies"] {
+        ensure!(row(name).and_then(|faults| faults.as_u64()) > Some(0), "{name}: {report:#}");
     }
     Ok(())
 }

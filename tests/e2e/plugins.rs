@@ -127,3 +127,27 @@ async fn a_plugin_that_does_not_load_is_refused_with_words() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn the_default_chain_is_for_every_subscription_that_names_none() -> Result<()> {
+    let (usual, own) = (Receiver::start().await?, Receiver::start().await?);
+    let setup = with_source()
+        .plugins("chain = [\"redact\"]")
+        .plugin("redact", &component("redact")?, LIMITS)
+        .endpoint("usual", &usual.url("/"), "")
+        .endpoint("own", &own.url("/"), "")
+        .subscription("usual", "")
+        .subscription("own", "plugins = []");
+    let gateway = Gateway::start(&setup, BOUND).await?;
+    let body = r#"{"event":"room_started","id":"EV_chain","room":{"name":"prod-7","turnPassword":"hush"}}"#;
+    ensure!(post(gateway.address(), body).await?.status == 200);
+    let seen = usual.wait_for(1, BOUND).await?.remove(0);
+    let seen = String::from_utf8(seen.body.to_vec())?;
+    ensure!(seen.contains("prod-7") && !seen.contains("hush"), "{seen}");
+    let seen = own.wait_for(1, BOUND).await?.remove(0);
+    ensure!(
+        seen.body[..] == *body.as_bytes(),
+        "one that names none at all is left alone: {seen:?}"
+    );
+    Ok(())
+}

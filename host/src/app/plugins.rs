@@ -87,12 +87,9 @@ pub async fn load(config: &Config, around: &Surroundings) -> Result<Loaded, Erro
     if config.plugins.is_empty() {
         return Ok(Loaded { engine: None, plugins: Vec::new() });
     }
-    // Who only checks a configuration makes no folder, and compiles where it stands.
-    let setup = match around.starts {
-        Some(_) => Setup::serving(Some(&config.deploy.folder.join(CODE))),
-        None => Setup::default(),
-    };
-    let engine = Engine::serving(setup).map_err(Error::Engine)?;
+    // Who only checks a configuration makes no folder.
+    let code = around.starts.map(|_| config.deploy.folder.join(CODE));
+    let engine = Engine::serving(Setup::serving(code.as_deref())).map_err(Error::Engine)?;
     let mut plugins = Vec::with_capacity(config.plugins.len());
     for configured in &config.plugins {
         let spec = spec(configured, around);

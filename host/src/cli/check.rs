@@ -2,7 +2,9 @@
 
 use crate::app;
 use crate::app::plugins::Surroundings;
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Instances, Plugin};
+use crate::plugin::manifest::{self, Manifest};
+use anyhow::Context as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,7 +63,7 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
         return refuse(error.into());
     }
     if options.dump {
-        write!(out, "{}", config.dump())?;
+        write!(out, "{}", without_secrets(config)?.dump())?;
         return Ok(ExitCode::SUCCESS);
     }
     let (file, sources) = (options.config.display(), config.sources.len());
@@ -77,5 +79,42 @@ pub async fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCo
             writeln!(out, "note: no subscription sends anything to endpoint {}", endpoint.name)?;
         }
     }
+    for plugin in &config.plugins {
+        let is_warm = |manifest: &Manifest| manifest.instances == Some(manifest::Instances::Warm);
+        if plugin.instances == Instances::Fresh && manifests(plugin)?.iter().any(is_warm) {
+            let name = &plugin.name;
+            writeln!(
+                out,
+                "note: plugin {name} suggests instances = \"warm\"; that is yours to give"
+            )?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
+
+/// The configuration without what the manifests of its plugins call secret.
+fn without_secrets(mut config: Config) -> anyhow::Result<Config> {
+    for plugin in &mut config.plugins {
+        let mut value = serde_json::from_str(&plugin.config)?;
+        for manifest in manifests(plugin)? {
+            manifest.redact(&mut value);
+        }
+        plugin.config = value.to_string();
+    }
+    Ok(config)
+}
+
+/// Those of all the files of a plugin. What is wrong with one is said by whoever loads it.
+fn manifests(plugin: &Plugin) -> anyhow::Result<Vec<Manifest>> {
+    let canary = plugin.canary.as_ref().map(|canary| &canary.file);
+    let files = [Some(&plugin.file), canary, plugin.shadow.as_ref()].into_iter().flatten();
+    let mut found = Vec::new();
+    for file in files {
+        let wasm = std::fs::read(file).with_context(|| file.display().to_string())?;
+        found.extend(Manifest::read(&wasm).ok().flatten());
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests;

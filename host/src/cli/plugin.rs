@@ -19,9 +19,11 @@ mod torture;
 mod versions;
 
 use crate::plugin::manifest::{FILE, Manifest};
+use crate::plugin::permission::Permissions;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -123,8 +125,9 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
             let Some(bytes) = read(&file, out)? else {
                 return Ok(ExitCode::from(USAGE));
             };
-            let Some(config) = given_config(&config, out)? else {
-                return Ok(ExitCode::from(USAGE));
+            let config = match given_config(&config) {
+                Ok(config) => config,
+                Err(problem) => return fail(json, &problem, USAGE, out),
             };
             let report = check::report(bytes, config).await.context("starting the engine")?;
             report.print(json, out)
@@ -134,31 +137,61 @@ pub async fn run(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCo
     }
 }
 
-/// The bytes of a file, or `None` after saying why not.
+/// The bytes of a component, or `None` after saying why not.
 fn read(path: &Path, out: &mut dyn Write) -> anyhow::Result<Option<Bytes>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(Bytes::from(bytes))),
-        Err(error) => {
-            writeln!(out, "{}: {error}", path.display())?;
+    match component_of(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(problem) => {
+            writeln!(out, "{problem}")?;
             Ok(None)
         }
     }
 }
 
-/// `--config`: JSON, or the file that `@` names. `None` after saying what is wrong.
-fn given_config(text: &str, out: &mut dyn Write) -> anyhow::Result<Option<Bytes>> {
-    let config = match text.strip_prefix('@') {
-        None => Bytes::from(text.to_owned()),
-        Some(path) => match read(Path::new(path), out)? {
-            Some(bytes) => bytes,
-            None => return Ok(None),
-        },
-    };
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&config) {
-        writeln!(out, "--config is not JSON: {error}")?;
-        return Ok(None);
+/// Says why nothing was done.
+fn fail(as_json: bool, problem: &str, code: u8, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    if as_json {
+        writeln!(out, "{:#}", json!({ "ok": false, "problem": problem }))?;
+    } else {
+        writeln!(out, "{problem}")?;
     }
-    Ok(Some(config))
+    Ok(ExitCode::from(code))
+}
+
+/// `--config`: JSON, or the file that `@` names.
+fn given_config(text: &str) -> Result<Bytes, String> {
+    let (config, from) = match text.strip_prefix('@') {
+        None => (Bytes::from(text.to_owned()), "--config"),
+        Some(path) => (bytes_of(Path::new(path))?, path),
+    };
+    let json = serde_json::from_slice::<serde::de::IgnoredAny>(&config);
+    json.map_err(|error| {
+        format!("{from} is not JSON: {error}; for example --config '{{\"note\":\"hi\"}}' or --config @config.json")
+    })?;
+    Ok(config)
+}
+
+/// `--grant`: a TOML file.
+fn given_grant(file: &Path) -> Result<Permissions, String> {
+    let text = bytes_of(file)?;
+    Manifest::parse_grant(&String::from_utf8_lossy(&text))
+        .map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The bytes of a component: of the file, or of what `plugin build` made in a plugin's folder.
+fn component_of(path: &Path) -> Result<Bytes, String> {
+    if !path.is_dir() {
+        return bytes_of(path);
+    }
+    let file = build::default_output(path, &read_manifest(path)?);
+    bytes_of(&file)
+        .map_err(|problem| format!("{problem}: run `livekit-webhook plugin build` first"))
+}
+
+/// The bytes of a file, or why not, with its name.
+fn bytes_of(path: &Path) -> Result<Bytes, String> {
+    let bytes = std::fs::read(path);
+    bytes.map(Bytes::from).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// The manifest in a plugin's folder.

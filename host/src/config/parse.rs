@@ -56,11 +56,12 @@ pub fn parse_table(
     let sources = sources(&mut root, folder, environment);
     let deploy = plugin::all(root.section("plugins"), folder);
     let plugins = plugin::plugins(&mut root, folder, environment);
+    refer(&root, "plugins.chain", &deploy.chain, &plugins);
     let vault = secret::vault(root.section("secrets"), folder, environment);
     let has_sealing_keys = !vault.keys().is_empty();
     let context = Context { folder, environment, policy: &deliver.policy, has_sealing_keys };
     let endpoints = endpoints(&mut root, &context);
-    let subscriptions = subscriptions(&mut root, &endpoints, &plugins, &sources);
+    let subscriptions = subscriptions(&mut root, &endpoints, &plugins, &sources, &deploy.chain);
     root.finish();
     let problems = problems.into_vec();
     if !problems.is_empty() {
@@ -304,6 +305,7 @@ fn subscriptions(
     endpoints: &[Named<Endpoint>],
     plugins: &[Named<Plugin>],
     sources: &[Named<Source>],
+    usual: &[String],
 ) -> Vec<Subscription> {
     let mut sections = root.sections("subscription");
     too_many(root, "subscription", &mut sections);
@@ -315,14 +317,11 @@ fn subscriptions(
         }
         let events = globs(&mut section, "events");
         let rooms = globs(&mut section, "rooms");
-        let chain = section.strings("plugins").unwrap_or_default();
-        for (index, plugin) in chain.iter().enumerate() {
-            refers(&section, &format!("plugins[{index}]"), plugin, plugins);
-        }
+        let chain = section.strings("plugins");
+        refer(&section, "plugins", chain.as_deref().unwrap_or_default(), plugins);
+        let chain = chain.unwrap_or_else(|| usual.to_vec());
         let only = section.strings("sources").unwrap_or_default();
-        for (index, source) in only.iter().enumerate() {
-            refers(&section, &format!("sources[{index}]"), source, sources);
-        }
+        refer(&section, "sources", &only, sources);
         if let (Some(endpoint), Some(events), Some(rooms)) = (endpoint, events, rooms) {
             match Subscription::new(endpoint, only, events, rooms, chain) {
                 Ok(subscription) => found.push(subscription),
@@ -332,6 +331,13 @@ fn subscriptions(
         section.finish();
     }
     found
+}
+
+/// The same for a list of names.
+fn refer<T>(section: &Section, key: &str, names: &[String], named: &[Named<T>]) {
+    for (index, name) in names.iter().enumerate() {
+        refers(section, &format!("{key}[{index}]"), name, named);
+    }
 }
 
 /// Notes a reference to a name that no section carries.

@@ -35,8 +35,9 @@ pub fn all(mut section: Section, folder: &Path) -> Plugins {
         keys_max: most("state_keys_max", plugin_state::KEYS_MAX, plugin_state::KEYS_CAP),
         bytes_max: most("state_bytes_max", plugin_state::BYTES_MAX, plugin_state::BYTES_CAP),
     };
+    let chain = section.strings("chain").unwrap_or_default();
     section.finish();
-    Plugins { folder: folder.join(below), watch, state }
+    Plugins { folder: folder.join(below), watch, state, chain }
 }
 
 /// Reads all plugins.
@@ -51,16 +52,13 @@ pub fn plugins(root: &mut Section, folder: &Path, environment: &Environment) -> 
         let file = component(&mut section, folder);
         let config = section.value("config").unwrap_or(Value::Table(toml::Table::new()));
         let config = json(&config).map_err(|text| section.problem("config", text)).ok();
-        let on_error = match section.string("on_error").as_deref() {
-            None => None,
-            Some("fail") => Some(OnError::Fail),
-            Some("pass") => Some(OnError::Pass),
-            Some("drop") => Some(OnError::Drop),
-            Some(_) => {
+        let on_error = section.string("on_error").and_then(|text| {
+            let known = OnError::ALL.into_iter().find(|(word, _)| *word == text);
+            if known.is_none() {
                 section.problem("on_error", "expected \"fail\", \"pass\" or \"drop\"");
-                None
             }
-        };
+            known.map(|(_, on_error)| on_error)
+        });
         let limits = limits(&mut section);
         let secrets = secrets(&mut section, folder, environment);
         let grant = grant::grant(&mut section, secrets.as_ref());

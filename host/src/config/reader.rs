@@ -5,6 +5,7 @@
 //! at the end is unknown: it is reported with the nearest known name. Nothing stops at the first
 //! problem. serde's `deny_unknown_fields` would.
 
+use crate::spelling;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -199,7 +200,7 @@ impl Section {
     /// Reports what nobody asked for. Call it last.
     pub fn finish(self) {
         for unknown in self.members.keys() {
-            let nearest = nearest(unknown, &self.known);
+            let nearest = spelling::nearest(unknown, &self.known);
             let hint = match nearest {
                 Some(name) => format!("is not known, did you mean `{name}`?"),
                 None => format!("is not known; known here: {}", self.known.join(", ")),
@@ -235,38 +236,6 @@ pub fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Table(_) => "a table",
     }
-}
-
-/// The known name at an edit distance of at most 2, if there is one.
-fn nearest<'k>(unknown: &str, known: &[&'k str]) -> Option<&'k str> {
-    known
-        .iter()
-        .map(|name| (distance(unknown, name), *name))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, name)| name)
-}
-
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (above, a) in left.chars().enumerate() {
-        let mut diagonal = above;
-        let mut last = above + 1;
-        for (column, b) in right.iter().enumerate() {
-            let up = row.get(column + 1).copied().unwrap_or(usize::MAX - 1);
-            let cost = (diagonal + usize::from(a != *b)).min(last + 1).min(up + 1);
-            diagonal = up;
-            if let Some(cell) = row.get_mut(column) {
-                *cell = last;
-            }
-            last = cost;
-        }
-        if let Some(cell) = row.last_mut() {
-            *cell = last;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

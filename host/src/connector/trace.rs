@@ -4,6 +4,7 @@
 //! the connection it uses its allowance, and knows afterwards which one that was.
 
 use super::dial::Dial;
+use crate::causes;
 use hyper::Request;
 use hyper::http::Extensions;
 use hyper_util::client::legacy::connect::{CaptureConnection, Connected, capture_connection};
@@ -86,22 +87,5 @@ fn dial_of(connected: &Connected) -> Option<Arc<Dial>> {
 
 /// The first error of type `E` among the causes.
 pub fn find<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e E> {
-    causes(error).find_map(|error| error.downcast_ref::<E>())
-}
-
-/// All causes in one line.
-pub fn chain(error: &(dyn Error + 'static)) -> String {
-    causes(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// The error and what caused it, outermost first.
-pub fn causes<'e>(
-    error: &'e (dyn Error + 'static),
-) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
+    causes::of(error).find_map(|error| error.downcast_ref::<E>())
 }

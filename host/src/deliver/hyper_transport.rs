@@ -12,12 +12,13 @@ use super::transport::{
     Answered, Failure, Outgoing, RESPONSE_BYTES_KEPT, RESPONSE_BYTES_MAX, RESPONSE_HEAD_BYTES_MAX,
     RESPONSE_HEADERS_MAX, Transport, Way,
 };
+use crate::causes;
 use crate::connector::Connector;
 use crate::connector::Refused;
 use crate::connector::dial::{Dial, millis};
 use crate::connector::proxy::Proxy;
 use crate::connector::resolver::Resolver;
-use crate::connector::trace::{Trace, causes, chain, find};
+use crate::connector::trace::{Trace, find};
 use crate::store::Timings;
 use crate::tls;
 use async_trait::async_trait;
@@ -185,7 +186,7 @@ fn failure(trace: &Trace, began: Instant, error: &ClientError) -> Failure {
         let text = format!("over {allowance_bytes} bytes came for one request");
         (ErrorClass::Protocol, text)
     } else {
-        (classify(error), chain(error))
+        (classify(error), causes::line(error))
     };
     Failure { class, text, way: Box::new(way(trace, began, None)) }
 }
@@ -196,7 +197,7 @@ fn classify(error: &ClientError) -> ErrorClass {
         return ErrorClass::Protocol;
     }
     // In TLS 1.3 a peer says only after the handshake that it does not take our certificate.
-    if causes(error).any(is_tls) {
+    if causes::of(error).any(is_tls) {
         return ErrorClass::Tls;
     }
     match find::<hyper::Error>(error) {

@@ -10,9 +10,10 @@
 //! memory. The whole exchange has one deadline, so a peer that sends a byte now and then gains
 //! nothing by it.
 
+use crate::causes;
 use crate::connector::proxy::Proxy;
 use crate::connector::resolver::Resolver;
-use crate::connector::trace::{Trace, chain, find};
+use crate::connector::trace::{Trace, find};
 use crate::connector::{Connector, Refused, dial::Dial};
 use crate::plugin::outside::{Fetch, FetchError, FetchRequest, FetchResponse};
 use crate::plugin::permission::Scheme;
@@ -216,7 +217,9 @@ async fn incoming(
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match trace.exhausted() {
             Some(_) => FetchError::TooLarge { what: "body", max: body_max },
-            None => FetchError::Unreachable(format!("the answer broke off: {}", chain(&error))),
+            None => {
+                FetchError::Unreachable(format!("the answer broke off: {}", causes::line(&error)))
+            }
         })?;
         // Trailers are not passed on.
         if let Ok(data) = frame.into_data() {
@@ -254,7 +257,7 @@ fn failure(trace: &Trace, error: &ClientError, header_max: usize) -> FetchError 
     if trace.exhausted().is_some() || find::<hyper::Error>(error).is_some_and(is_head) {
         return FetchError::TooLarge { what: "headers", max: header_max };
     }
-    FetchError::Unreachable(chain(error))
+    FetchError::Unreachable(causes::line(error))
 }
 
 #[cfg(test)]

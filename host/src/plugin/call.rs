@@ -126,7 +126,7 @@ impl Plugin {
             Err(_) => Err(Fault::Unavailable),
         };
         usage.cpu = meter.spent();
-        (result, usage)
+        (result.map_err(|fault| self.hidden.hide_fault(fault)), usage)
     }
 
     /// Calls that wait for a place now.

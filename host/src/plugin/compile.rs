@@ -1,12 +1,13 @@
 //! From a component to code: in a process of its own, or from the cache.
 //!
 //! A compiler is a large program that reads a stranger's file, and it cannot be interrupted. So a
-//! gateway compiles in a child: this same program, as `livekit-webhook plugin compile`, with the
-//! component on its input and the code on its output. The child limits its own memory
-//! ([`COMPILE_BYTES_MAX`]) and CPU, runs at a low priority, and is killed when it takes too long.
-//! One compiles at a time. Commands and tests compile in their own process.
+//! gateway, and every command, compiles in a child: this same program, as `livekit-webhook plugin
+//! compile`, with the component on its input and the code on its output. The child limits its own
+//! memory ([`COMPILE_BYTES_MAX`]) and CPU, runs at a low priority beside a gateway, and is killed when
+//! it takes too long. One compiles at a time. Tests of this library compile in their own process,
+//! because the program that runs them knows no `plugin compile`.
 //!
-//! What comes out is kept in a [`Cache`], where there is one.
+//! What comes out is kept in a [`Cache`], where there is one; else the last one in memory.
 
 use super::cache::{Cache, Code, Name};
 use super::engine::{Engine, Kind, Machine, settings};
@@ -46,8 +47,11 @@ type Compiled = (Machine, Component);
 pub struct Compiler {
     child: Option<PathBuf>,
     cache: Option<Cache>,
-    /// What was compiled last, where there is no cache: a component is often loaded again at once.
+    /// What was compiled last, where nothing is kept on disk: a command loads one component again
+    /// and again, with other limits and configurations.
     last: Mutex<Option<(Digest, Compiled)>>,
+    /// Whether somebody serves beside it.
+    is_beside: bool,
     turn: Arc<Semaphore>,
 }
 
@@ -66,7 +70,9 @@ pub struct Setup {
 impl Setup {
     /// As a gateway does: in a child of the same program, kept in `folder`.
     pub fn serving(folder: Option<&Path>) -> Self {
-        Self { child: Some(PathBuf::from(THIS_PROGRAM)), folder: folder.map(Path::to_owned) }
+        // A test's program is not the gateway.
+        let child = (!cfg!(test)).then(|| PathBuf::from(THIS_PROGRAM));
+        Self { child, folder: folder.map(Path::to_owned) }
     }
 }
 
@@ -76,25 +82,26 @@ impl Compiler {
     /// Opens the folder.
     pub fn new(setup: Setup) -> Self {
         let Setup { child, folder } = setup;
+        // Who keeps nothing is a command, and its user waits.
+        let is_beside = folder.is_some();
         let cache = folder.and_then(|folder| match Cache::open(&folder) {
             Ok(cache) => Some(cache),
             Err(error) => {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(
-                    error = error.to_string(),
-                    because = source.unwrap_or_default(),
+                    error = crate::causes::line(&error),
                     "compiled plugins are not kept; every start compiles them"
                 );
                 None
             }
         });
-        Self { child, cache, last: Mutex::default(), turn: Arc::new(Semaphore::new(1)) }
+        let turn = Arc::new(Semaphore::new(1));
+        Self { child, cache, last: Mutex::default(), is_beside, turn }
     }
 
     /// For another engine: in the same child, in turn with this one, and kept by nobody.
     pub fn beside(&self) -> Self {
-        let (child, turn) = (self.child.clone(), self.turn.clone());
-        Self { child, cache: None, last: Mutex::default(), turn }
+        let (child, turn, is_beside) = (self.child.clone(), self.turn.clone(), self.is_beside);
+        Self { child, cache: None, last: Mutex::default(), is_beside, turn }
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(Digest, Compiled)>> {
@@ -135,13 +142,14 @@ impl Compiler {
         code: &Code,
     ) -> Result<Compiled, Error> {
         let component = code.load(&machine).map_err(Error::Invalid)?;
+        let compiled = (machine, component);
         if let Some(cache) = &self.cache {
             let lean = engine.machine(Kind::Lean).map_err(Error::Engine)?;
-            cache.keep(&Name::new(digest, lean, machine.kind()), code);
+            cache.keep(&Name::new(digest, lean, compiled.0.kind()), code);
         } else {
-            *self.last() = Some((*digest, (machine.clone(), component.clone())));
+            *self.last() = Some((*digest, compiled.clone()));
         }
-        Ok((machine, component))
+        Ok(compiled)
     }
 }
 
@@ -186,12 +194,6 @@ async fn aside<T: Send + 'static>(
 
 /// Compiles in this process: for the lean engine, and when that refuses, for the full one. A
 /// refusal costs little: both check all of a component before they make code of it.
-pub(super) fn here(engine: &Engine, wasm: &[u8]) -> Result<Compiled, Error> {
-    let (machine, code) = code_here(engine, wasm)?;
-    let component = code.load(&machine).map_err(Error::Invalid)?;
-    Ok((machine, component))
-}
-
 fn code_here(engine: &Engine, wasm: &[u8]) -> Result<(Machine, Code), Error> {
     let mut refused = None;
     for kind in Kind::ALL {
@@ -213,17 +215,20 @@ pub fn as_child(kind: Kind, metered: bool, wasm: &[u8]) -> wasmtime::Result<Vec<
     wasmtime::Engine::new(&settings::config(kind, metered, false))?.precompile_component(wasm)
 }
 
-/// Limits this process, before it reads a stranger's component.
+/// Limits this process, before it reads a stranger's component, and lets others go first when it is
+/// beside a gateway that serves.
 ///
 /// # Errors
 /// When the system refuses.
-pub fn limit_this_process(cpu_s: u64) -> io::Result<()> {
+pub fn limit_this_process(cpu_s: u64, is_beside: bool) -> io::Result<()> {
     let at_most = |value| Rlimit { current: Some(value), maximum: Some(value) };
     setrlimit(Resource::Data, at_most(COMPILE_BYTES_MAX))?;
     setrlimit(Resource::Cpu, at_most(cpu_s))?;
     setrlimit(Resource::Core, at_most(0))?;
-    // A machine that refuses this compiles at the priority of serving.
-    let _ = nice(NICE);
+    if is_beside {
+        // A machine that refuses this compiles at the priority of serving.
+        let _ = nice(NICE);
+    }
     Ok(())
 }
 
@@ -237,7 +242,7 @@ async fn in_children(
     let mut refused = None;
     for kind in Kind::ALL {
         let machine = engine.machine(kind).map_err(Error::Engine)?;
-        match in_child(program, machine, wasm, limits).await {
+        match in_child(program, engine, machine, wasm, limits).await {
             Ok(code) => return Ok((machine.clone(), code)),
             Err(error @ Error::Invalid(_)) => refused = Some(error),
             Err(error) => return Err(error),
@@ -248,6 +253,7 @@ async fn in_children(
 
 async fn in_child(
     program: &Path,
+    engine: &Engine,
     machine: &Machine,
     wasm: &[u8],
     limits: &Limits,
@@ -260,6 +266,9 @@ async fn in_child(
     command.args(["--cpu-seconds", &cpu_s.to_string()]);
     if machine.metered() {
         command.arg("--metered");
+    }
+    if engine.compiler().is_beside {
+        command.arg("--beside-serving");
     }
     command.env_clear().current_dir("/").kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

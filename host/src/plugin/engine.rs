@@ -137,7 +137,15 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn metered() -> Result<Self, Error> {
-        Self::start(false, true, Setup::default())
+        Self::metering(Setup::default())
+    }
+
+    /// The same, which compiles as `setup` says.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn metering(setup: Setup) -> Result<Self, Error> {
+        Self::start(false, true, setup)
     }
 
     /// A metered one beside this one, for a short time: it compiles as this one does, in turn with it

@@ -7,7 +7,7 @@
 //! granted, so that it shows what the plugin does when the operator agrees; each secret has the text
 //! `test-secret-NAME`.
 
-mod played;
+pub mod played;
 mod words;
 
 use super::engine::Engine;
@@ -153,6 +153,7 @@ impl Verdict {
 pub fn patient() -> Limits {
     let rows = [
         limits::COMPONENT_BYTES,
+        limits::COMPILE_MS,
         limits::CPU_PURE_MS,
         limits::CPU_IO_MS,
         limits::CPU_INIT_MS,

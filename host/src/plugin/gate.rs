@@ -185,7 +185,10 @@ impl Gate {
             }
             None => return Err("nothing outside can be reached at load".to_owned()),
         }
-        self.pass.as_ref().ok_or_else(|| "nothing is granted to this plugin".to_owned())
+        self.pass.as_ref().ok_or_else(|| {
+            "nothing is granted to this plugin: it asks in plugin.toml, and its operator grants"
+                .to_owned()
+        })
     }
 
     /// [`Gate::pass`] for a request to `interface`, which is counted when there is no way.

@@ -14,7 +14,7 @@ use super::log::Minute;
 use super::meter::Meter;
 use super::registry::{OnError, Options, Plugin};
 use super::terms::Terms;
-use super::{Fault, Input, compile, manifest, warm, wasi};
+use super::{Fault, Input, manifest, warm, wasi};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -122,6 +122,9 @@ pub enum Error {
     /// What it says of itself is not right.
     #[error("its manifest cannot be used")]
     Manifest(#[source] manifest::Error),
+    /// Its manifest says something else than its exports.
+    #[error("{0}")]
+    Contradicted(String),
     /// The configuration is not JSON.
     #[error("config is not JSON")]
     ConfigSyntax(#[source] serde_json::Error),
@@ -133,7 +136,7 @@ pub enum Error {
     Config(String),
     /// A filter without a policy.
     #[error(
-        "a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`"
+        "a filter needs `on_error`: say whether an event it could not judge should `fail`, `pass` or `drop`; its manifest does not"
     )]
     NoOnError,
     /// It could not be instantiated, or broke while it checked its configuration.
@@ -143,8 +146,6 @@ pub enum Error {
 
 /// Begins every WebAssembly file.
 const MAGIC: &[u8] = b"\0asm";
-/// Of linear memory.
-const PAGE_BYTES: u64 = 64 * 1024;
 /// Follows [`MAGIC`] in a core module.
 const CORE: &[u8] = &[1, 0, 0, 0];
 
@@ -158,12 +159,19 @@ pub(super) async fn load(
     let Options { config, limits, on_error, grant, secrets, outside, instances, learn, own } =
         options;
     preamble(&wasm, &limits)?;
-    let Terms { manifest, config, limits, permissions } = Terms::settle(&wasm, config, limits)?;
+    let terms = Terms::settle(&wasm, config, limits)?;
+    let Terms { manifest, config, limits, secrets: hidden, permissions } = terms;
     let (machine, component) = engine.component(wasm, &limits).await?;
     let (pre, exports) = link(&machine, &component)?;
-    let on_error = match on_error {
+    let interfaces = exports.interfaces();
+    let mut exported: Vec<_> = interfaces.iter().map(|interface| interface.as_str()).collect();
+    exported.extend(exports.has_lifecycle().then_some("lifecycle"));
+    if let Some(text) = manifest.as_ref().and_then(|manifest| manifest.contradicts(&exported)) {
+        return Err(Error::Contradicted(text));
+    }
+    let on_error = match on_error.or(manifest.as_ref().and_then(|manifest| manifest.on_error)) {
         Some(on_error) => on_error,
-        None if exports.interfaces().contains(&super::Interface::Filter) => {
+        None if interfaces.contains(&super::Interface::Filter) => {
             return Err(Error::NoOnError);
         }
         None => OnError::Fail,
@@ -181,6 +189,7 @@ pub(super) async fn load(
         exports,
         manifest: manifest.map(Arc::new),
         config: Arc::new(config),
+        hidden,
         queue: Queue::new(&limits),
         minute: Arc::new(Minute::new(&limits, own.clone())),
         limits,
@@ -250,33 +259,6 @@ fn check_version<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), 
     newer.map_or(Ok(()), |version| Err(Error::NewerContract { version }))
 }
 
-/// What can be said of a component without running it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inspection {
-    /// Names of what it imports.
-    pub imports: Vec<String>,
-    /// Names of what it exports.
-    pub exports: Vec<String>,
-    /// Memory it begins with, in bytes: at most this much in each of its memories, summed. `None`
-    /// when the engine cannot tell.
-    pub memory_bytes: Option<u64>,
-}
-
-/// Looks at `wasm` without running it. Compiles on the caller's thread: for the command line.
-///
-/// # Errors
-/// When it is not a valid component.
-pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, Error> {
-    preamble(wasm, &Limits::default())?;
-    let (machine, component) = compile::here(engine, wasm)?;
-    let (imports, exports) = names(&machine, &component);
-    let memory_bytes = component.resources_required().map(|needs| {
-        let pages = needs.max_initial_memory_size.unwrap_or_default();
-        u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES)
-    });
-    Ok(Inspection { imports, exports, memory_bytes })
-}
-
 /// What a component imports and exports, by name.
 fn names(machine: &Machine, component: &Component) -> (Vec<String>, Vec<String>) {
     let engine = machine.wasmtime();
@@ -334,7 +316,10 @@ async fn try_once(plugin: &Plugin) -> Result<(), Error> {
     store.data_mut().flush(true);
     match answer {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(refusal)) => Err(Error::Config(refusal)),
-        Err(error) => Err(Error::Start(call::fault(&error, store.data(), &plugin.limits))),
+        Ok(Err(refusal)) => Err(Error::Config(plugin.hidden.hide(&refusal))),
+        Err(error) => {
+            let fault = call::fault(&error, store.data(), &plugin.limits);
+            Err(Error::Start(plugin.hidden.hide_fault(fault)))
+        }
     }
 }

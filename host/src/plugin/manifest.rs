@@ -8,10 +8,13 @@ pub mod expect;
 mod parse;
 mod reader;
 pub mod schema;
+pub mod secret;
 mod section;
+mod version;
 
 use super::Interface;
 use super::permission::Permissions;
+use super::registry::OnError;
 use schema::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +25,8 @@ use std::path::Path;
 pub const SECTION: &str = "livekit-webhook:manifest";
 /// Name of the file.
 pub const FILE: &str = "plugin.toml";
+/// The version of this gateway.
+pub const GATEWAY: &str = env!("CARGO_PKG_VERSION");
 /// The only schema there is.
 pub const SCHEMA: u32 = 1;
 /// Bytes of an embedded manifest, and of a `plugin.toml`, with all fixtures.
@@ -39,13 +44,25 @@ pub struct Manifest {
     /// Version of the contract it was built for. `plugin build` fills it in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api: Option<String>,
+    /// The first gateway that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_gateway: Option<String>,
     /// What it is written in. `plugin build` reads it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
+    /// The one interface it is called for, when it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub world: Option<Export>,
     /// Interfaces it exports, such as `transform` and `lifecycle`. The build of every language but
     /// Rust needs them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<Export>,
+    /// What follows a fault, where the operator does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<OnError>,
+    /// How long its author thinks that an instance may live. Only the operator gives that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances: Option<Instances>,
     /// One line.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
@@ -61,8 +78,8 @@ pub struct Manifest {
     /// Rows of [`super::limits`] by name. Only below their defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, u64>,
-    /// The JSON Schema of its configuration. A property with `"secret": true` may be read from a
-    /// file or a variable, and is not printed.
+    /// The JSON Schema of its configuration. The value of a property with `"secret": true` is not
+    /// printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Value>,
     /// Examples that must hold: `plugin test` runs them, and so does a host before it lets a new
@@ -93,6 +110,16 @@ pub enum Export {
     Called(Interface),
     /// The one that checks the configuration.
     Lifecycle,
+}
+
+/// How long an instance lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Instances {
+    /// One call.
+    Fresh,
+    /// Many calls for events of one source.
+    Warm,
 }
 
 /// One event and what must come of it.
@@ -163,6 +190,14 @@ pub enum Error {
         /// Its size.
         bytes: usize,
     },
+    /// It is for a gateway that came after this one.
+    #[error(
+        "needs livekit-webhook {needs} or later (min_gateway), and this is {GATEWAY}: update it"
+    )]
+    Newer {
+        /// The first that will do.
+        needs: String,
+    },
     /// Not TOML, or not JSON.
     #[error("the manifest cannot be read: {0}")]
     Syntax(String),
@@ -212,9 +247,38 @@ impl Manifest {
         section::put(wasm, &bytes)
     }
 
+    /// Reads a grant: TOML with the keys of `[permissions]`, or below `[plugin.grant]`, as learning
+    /// mode writes them.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`], or [`Error::Invalid`] with every problem.
+    pub fn parse_grant(text: &str) -> Result<Permissions, Error> {
+        let table: toml::Table =
+            toml::from_str(text).map_err(|error| Error::Syntax(error.to_string()))?;
+        let members = parse::json(table).map_err(|problem| Error::Invalid(vec![problem]))?;
+        parse::grant(members)
+    }
+
     /// Whether a plugin may have this name: the same rule as in the gateway's configuration.
     pub fn is_name(name: &str) -> bool {
         parse::is_name(name)
+    }
+
+    /// What it says of its exports and is not so, when a component exports `exported`.
+    pub fn contradicts(&self, exported: &[&str]) -> Option<String> {
+        let others = |world: Export| {
+            let called = Interface::ALL.into_iter().filter(|i| exported.contains(&i.as_str()));
+            called.count() > 1 || !exported.contains(&world.as_str())
+        };
+        let said = if let Some(world) = self.world.filter(|world| others(*world)) {
+            format!("world = {:?}", world.as_str())
+        } else {
+            let mut exports = self.exports.iter().map(|export| export.as_str());
+            let missing = exports.find(|export| !exported.contains(export))?;
+            format!("exports = [… {missing:?} …]")
+        };
+        let exported = if exported.is_empty() { "nothing".to_owned() } else { exported.join(", ") };
+        Some(format!("{FILE} says {said}, and the component exports {exported}"))
     }
 
     /// The configuration's schema, when it has one.
@@ -227,11 +291,17 @@ impl Manifest {
 
     /// Where the configuration may hold secrets: `token`, `servers[].token`.
     pub fn secret_fields(&self) -> Vec<String> {
-        let Ok(Some(schema)) = self.schema() else {
-            return Vec::new();
-        };
-        let print = |path: Vec<String>| path.join(".").replace(".*", "[]");
-        schema.secrets().into_iter().map(print).collect()
+        let print = |path: &Vec<String>| path.join(".").replace(".*", "[]");
+        self.secret_paths().iter().map(print).collect()
+    }
+
+    /// Puts [`secret::REDACTED`] in the place of every secret of `config`; whether there were any.
+    pub fn redact(&self, config: &mut Value) -> bool {
+        secret::redact(&self.secret_paths(), config)
+    }
+
+    fn secret_paths(&self) -> Vec<schema::Path> {
+        self.schema().ok().flatten().map(|schema| schema.secrets()).unwrap_or_default()
     }
 }
 
@@ -255,6 +325,13 @@ impl Language {
             Self::C => "c",
         }
     }
+}
+
+// === impl Instances ===
+
+impl Instances {
+    /// Both, by their word.
+    pub const ALL: [(&'static str, Self); 2] = [("fresh", Self::Fresh), ("warm", Self::Warm)];
 }
 
 // === impl Export ===

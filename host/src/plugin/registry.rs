@@ -12,18 +12,24 @@ use super::learn::Learner;
 use super::limits::Limits;
 use super::log::Minute;
 use super::manifest::Manifest;
+use super::manifest::secret::Secrets;
 use super::outside::Outside;
 use super::permission::Permissions;
 use super::warm::{self, Instances};
 use super::{Interface, load};
 use crate::metrics::own::Own;
 use bytes::Bytes;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
 
+/// Of linear memory.
+const PAGE_BYTES: u64 = 64 * 1024;
+
 /// What follows a fault that the guest did not decide itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnError {
     /// The delivery is a dead letter at once, with the fault in its note.
     Fail,
@@ -40,9 +46,9 @@ pub struct Options {
     pub config: Bytes,
     /// What it may use.
     pub limits: Limits,
-    /// What follows a fault. A component that exports `filter` must be given one: nobody else can
-    /// know whether an event that could not be judged may pass. Any other plugin's default is
-    /// [`OnError::Fail`].
+    /// What follows a fault, whatever the manifest says. A component that exports `filter` must have
+    /// it from one of them: nobody else can know whether an event that could not be judged may pass.
+    /// Any other plugin's default is [`OnError::Fail`].
     pub on_error: Option<OnError>,
     /// What it may reach, as far as its manifest asks for it.
     pub grant: Permissions,
@@ -66,6 +72,8 @@ pub struct Plugin {
     pub(super) exports: Exports,
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) config: Arc<Config>,
+    /// What of the configuration nobody is told.
+    pub(super) hidden: Secrets,
     pub(super) limits: Limits,
     pub(super) own: Arc<Own>,
     pub(super) queue: Queue,
@@ -73,6 +81,23 @@ pub struct Plugin {
     pub(super) warm: Option<Arc<warm::Pool>>,
     pub(super) on_error: OnError,
     pub(super) door: Arc<Door>,
+}
+
+// === impl OnError ===
+
+impl OnError {
+    /// All of them, by their word.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("fail", Self::Fail), ("pass", Self::Pass), ("drop", Self::Drop)];
+
+    /// As in a configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+        }
+    }
 }
 
 // === impl Plugin ===
@@ -124,6 +149,14 @@ impl Plugin {
     /// What it may use.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Memory it begins with, in bytes: at most this much, over all of its memories. `None` when the
+    /// engine cannot tell.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        let needs = self.pre.component().resources_required()?;
+        let pages = needs.max_initial_memory_size.unwrap_or_default();
+        Some(u64::from(needs.num_memories).saturating_mul(pages).saturating_mul(PAGE_BYTES))
     }
 
     /// Instances that are kept for the next call.

@@ -8,6 +8,7 @@
 use super::instance::Config;
 use super::limits::Limits;
 use super::load::Error;
+use super::manifest::secret::Secrets;
 use super::manifest::{self, Manifest};
 use super::permission::Permissions;
 use bytes::Bytes;
@@ -22,6 +23,8 @@ pub struct Terms {
     pub config: Config,
     /// The operator's, else the manifest's, else the defaults.
     pub limits: Limits,
+    /// What of the configuration is secret.
+    pub secrets: Secrets,
     /// What the manifest asks for. What holds is what the operator grants of it.
     pub permissions: Option<Permissions>,
 }
@@ -45,27 +48,30 @@ impl Terms {
         let value: Value = serde_json::from_slice(&config).map_err(Error::ConfigSyntax)?;
         let Some(manifest) = manifest else {
             let config = Config { bytes: config, value };
-            return Ok(Self { manifest: None, config, limits, permissions: None });
+            let secrets = Secrets::default();
+            return Ok(Self { manifest: None, config, limits, secrets, permissions: None });
         };
         for (name, value) in &manifest.limits {
             limits.lower(name, *value);
         }
-        let config = filled(&manifest, value)?;
+        let (config, secrets) = filled(&manifest, value)?;
         let permissions = Some(manifest.permissions.clone());
-        Ok(Self { manifest: Some(manifest), config, limits, permissions })
+        Ok(Self { manifest: Some(manifest), config, limits, secrets, permissions })
     }
 }
 
-fn filled(manifest: &Manifest, mut value: Value) -> Result<Config, Error> {
+fn filled(manifest: &Manifest, mut value: Value) -> Result<(Config, Secrets), Error> {
+    let mut secrets = Secrets::default();
     if let Some(schema) = manifest.schema().map_err(Error::ConfigRefused)? {
         schema.fill(&mut value);
         let problems = schema.problems(&value);
         if !problems.is_empty() {
             return Err(Error::ConfigRefused(problems));
         }
+        secrets = Secrets::of(&schema.secrets(), &value);
     }
     let bytes = serde_json::to_vec(&value).map_err(Error::ConfigSyntax)?;
-    Ok(Config { bytes: Bytes::from(bytes), value })
+    Ok((Config { bytes: Bytes::from(bytes), value }, secrets))
 }
 
 #[cfg(test)]

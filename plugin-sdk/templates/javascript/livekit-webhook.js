@@ -16,14 +16,31 @@ export function info(message, fields = {}) {
   line(2, message, texts);
 }
 
-/** The body of the event, parsed. One that is no JSON is rejected. */
+/** The body of the event, parsed. One that is no JSON, too large or too deep is rejected. */
 export function body(event) {
   const bytes = event.json();
+  if (bytes.length > BYTES_MAX) {
+    throw reject(`the body has ${bytes.length} bytes, at most ${BYTES_MAX} can be parsed in time`);
+  }
   try {
-    return JSON.parse(decode(bytes));
+    const text = decode(bytes);
+    if (isDeep(text)) throw `the body is nested more than ${DEPTH_MAX} deep`;
+    return JSON.parse(text);
   } catch (error) {
     throw reject(error);
   }
+}
+
+/** Whether parsing the text could use up the stack, which cannot be caught. */
+function isDeep(text) {
+  // Nearly every body has fewer brackets than that, deep or not.
+  if (text.split(/[[{]/, DEPTH_MAX + 2).length <= DEPTH_MAX + 1) return false;
+  let depth = 0;
+  for (const bracket of text.replace(/"(?:[^"\\]|\\.)*"/g, "").match(/[[\]{}]/g) ?? []) {
+    depth += bracket === "[" || bracket === "{" ? 1 : -1;
+    if (depth > DEPTH_MAX) return true;
+  }
+  return false;
 }
 
 /** An event in the place of the one that came. */
@@ -57,6 +74,10 @@ export function encode(text) {
   return bytes;
 }
 
+// LiveKit's bodies have a few KiB. Larger ones take more CPU than a plugin is given (cpu_pure_ms).
+const BYTES_MAX = 64 * 1024;
+// LiveKit nests five deep.
+const DEPTH_MAX = 200;
 // So many arguments fit on the stack.
 const CHUNK = 1024;
 const ASCII = /^[\0-\x7f]*$/;

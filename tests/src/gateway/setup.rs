@@ -122,6 +122,13 @@ impl Setup {
         self
     }
 
+    /// What all plugins have in common, as TOML, such as `chain = ["redact"]`. Once.
+    #[must_use]
+    pub fn plugins(mut self, lines: &str) -> Self {
+        self.sections += &format!("[plugins]\n{lines}\n\n");
+        self
+    }
+
     /// An endpoint. `more` is TOML, such as `retry = ["0s", "1s"]`. Without a `signing` in it, the
     /// endpoint signs with [`STANDARD_SECRET`], which is handed over in the environment.
     #[must_use]

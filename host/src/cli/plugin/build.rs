@@ -11,7 +11,7 @@ mod python;
 mod rust;
 mod workshop;
 
-use super::{USAGE, pack, read_manifest};
+use super::{USAGE, fail, pack, read_manifest};
 use crate::plugin::manifest::{FILE, Language, Manifest};
 use crate::plugin::names::{self, Names};
 use anyhow::Context as _;
@@ -60,7 +60,7 @@ pub struct Options {
 pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let manifest = match read_manifest(&options.folder) {
         Ok(manifest) => manifest,
-        Err(problem) => return fail(options, &problem, USAGE, out),
+        Err(problem) => return fail(options.json, &problem, USAGE, out),
     };
     let folder = options.folder.canonicalize().context("reading the plugin's folder")?;
     let output = options.output.clone().unwrap_or_else(|| default_output(&folder, &manifest));
@@ -75,7 +75,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
     };
     let (manifest, wasm) = match built {
         Ok(built) => built,
-        Err(problem) => return fail(options, &problem, 1, out),
+        Err(problem) => return fail(options.json, &problem, 1, out),
     };
     if let Some(parent) = output.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent)?;
@@ -106,20 +106,6 @@ pub fn default_output(folder: &Path, manifest: &Manifest) -> PathBuf {
 /// Of a file, as operators compare it.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn fail(
-    options: &Options,
-    problem: &str,
-    code: u8,
-    out: &mut dyn Write,
-) -> anyhow::Result<ExitCode> {
-    if options.json {
-        writeln!(out, "{:#}", json!({ "ok": false, "problem": problem }))?;
-    } else {
-        writeln!(out, "{problem}")?;
-    }
-    Ok(ExitCode::from(code))
 }
 
 /// What the tools of its language make of the folder.
@@ -167,15 +153,14 @@ pub fn finish(mut manifest: Manifest, wasm: &[u8]) -> Result<(Manifest, Vec<u8>)
     let Some(api) = names.exports.iter().find_map(version) else {
         return Err(nothing(&names));
     };
-    for export in &manifest.exports {
-        let prefix = format!("livekit-webhook:plugin/{}@", export.as_str());
-        if !names.exports.iter().any(|name| name.starts_with(&prefix)) {
-            return Err(format!(
-                "{FILE} says exports = [… \"{}\" …], and the component exports {}",
-                export.as_str(),
-                names.exports.join(", ")
-            ));
-        }
+    let interface = |name: &String| {
+        let (interface, _) = name.strip_prefix("livekit-webhook:plugin/")?.split_once('@')?;
+        Some(interface.to_owned())
+    };
+    let exported: Vec<_> = names.exports.iter().filter_map(interface).collect();
+    let exported: Vec<_> = exported.iter().map(String::as_str).collect();
+    if let Some(text) = manifest.contradicts(&exported) {
+        return Err(text);
     }
     manifest.api = Some(api);
     let wasm = manifest.embed(wasm).map_err(|error| error.to_string())?;

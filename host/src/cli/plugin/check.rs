@@ -1,8 +1,11 @@
 //! What `plugin check` finds, for people and for programs.
 
+use crate::causes;
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::{self, Engine};
-use crate::plugin::load::{self, Inspection};
+use crate::plugin::names::{self, Names};
 use crate::plugin::registry::{OnError, Options, Plugin};
+use crate::plugin::{load, manifest};
 use bytes::Bytes;
 use serde_json::json;
 use std::io::Write;
@@ -12,8 +15,9 @@ use std::process::ExitCode;
 #[derive(Debug)]
 pub struct Report {
     bytes: usize,
-    component: bool,
-    inspection: Option<Inspection>,
+    /// Its imports and exports; `None` when it is no component.
+    names: Option<Names>,
+    memory_bytes: Option<u64>,
     interfaces: Vec<&'static str>,
     checks_config: bool,
     problem: Option<Problem>,
@@ -31,31 +35,22 @@ pub struct Problem {
 /// # Errors
 /// When the engine does not start on this machine.
 pub async fn report(wasm: Bytes, config: Bytes) -> Result<Report, engine::Error> {
-    let engine = Engine::new()?;
+    let engine = Engine::serving(Setup::serving(None))?;
     let mut report = Report {
         bytes: wasm.len(),
-        component: false,
-        inspection: None,
+        names: names::read(&wasm).ok().filter(|names| names.component),
+        memory_bytes: None,
         interfaces: Vec::new(),
         checks_config: false,
         problem: None,
     };
-    match load::inspect(&engine, &wasm) {
-        Ok(inspection) => {
-            report.component = true;
-            report.inspection = Some(inspection);
-        }
-        Err(error) => {
-            report.problem = Some(problem(&error));
-            return Ok(report);
-        }
-    }
     // The policy belongs to the operator's configuration; any will do to see whether it loads.
     let options = Options { config, on_error: Some(OnError::Fail), ..Options::default() };
     match Plugin::load(&engine, "checked", wasm, options).await {
         Ok(plugin) => {
             report.interfaces = plugin.interfaces().into_iter().map(|i| i.as_str()).collect();
             report.checks_config = plugin.has_lifecycle();
+            report.memory_bytes = plugin.memory_bytes();
         }
         Err(error) => report.problem = Some(problem(&error)),
     }
@@ -73,7 +68,16 @@ pub fn problem(error: &load::Error) -> Problem {
         load::Error::UnmetImports { .. } => {
             "Rust: build for wasm32-unknown-unknown; JavaScript and Python: rebuild with --stub-wasi, as `plugin build` does; use nothing that needs files, sockets, clocks or randomness"
         }
+        load::Error::CompileTime { .. } | load::Error::CompilerDied { .. } => {
+            "make it smaller, above all its largest function; an operator can raise compile_ms, and nobody the memory"
+        }
+        load::Error::Manifest(manifest::Error::Newer { .. }) => {
+            "update the gateway, or take a version of the plugin that was made for this one"
+        }
         load::Error::Manifest(_) => "mend plugin.toml, and run `livekit-webhook plugin build`",
+        load::Error::Contradicted(_) => {
+            "mend plugin.toml, or what the component exports, and run `livekit-webhook plugin build`"
+        }
         load::Error::ConfigRefused(_) => {
             "`livekit-webhook plugin inspect` shows which configuration it takes"
         }
@@ -88,13 +92,7 @@ pub fn problem(error: &load::Error) -> Problem {
         }
         _ => "rebuild it with the SDK of this gateway's version",
     };
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    Problem { text, advice }
+    Problem { text: causes::line(error), advice }
 }
 
 impl std::fmt::Display for Problem {
@@ -120,14 +118,14 @@ impl Report {
     }
 
     fn json(&self) -> serde_json::Value {
-        let inspection = self.inspection.as_ref();
+        let names = self.names.as_ref();
         json!({
             "ok": self.problem.is_none(),
             "bytes": self.bytes,
-            "component": self.component,
-            "imports": inspection.map(|i| &i.imports),
-            "exports": inspection.map(|i| &i.exports),
-            "memory_bytes": inspection.and_then(|i| i.memory_bytes),
+            "component": names.is_some(),
+            "imports": names.map(|names| &names.imports),
+            "exports": names.map(|names| &names.exports),
+            "memory_bytes": self.memory_bytes,
             "interfaces": self.interfaces,
             "checks_config": self.checks_config,
             "problem": self.problem.as_ref().map(|p| &p.text),
@@ -137,13 +135,13 @@ impl Report {
 
     fn text(&self, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "size        {} bytes", self.bytes)?;
-        writeln!(out, "component   {}", if self.component { "yes" } else { "no" })?;
-        if let Some(Inspection { imports, exports, memory_bytes }) = &self.inspection {
+        writeln!(out, "component   {}", if self.names.is_some() { "yes" } else { "no" })?;
+        if let Some(Names { imports, exports, .. }) = &self.names {
             writeln!(out, "imports     {}", list(imports))?;
             writeln!(out, "exports     {}", list(exports))?;
-            if let Some(bytes) = memory_bytes {
-                writeln!(out, "memory      {bytes} bytes to begin with")?;
-            }
+        }
+        if let Some(bytes) = self.memory_bytes {
+            writeln!(out, "memory      {bytes} bytes to begin with")?;
         }
         match &self.problem {
             None => {

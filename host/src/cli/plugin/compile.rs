@@ -19,6 +19,9 @@ pub struct Options {
     /// CPU seconds after which the system ends this process.
     #[arg(long)]
     cpu_seconds: u64,
+    /// Let others go first.
+    #[arg(long)]
+    beside_serving: bool,
 }
 
 /// Writes the code to `out`. The exit code is [`REFUSED`] when the component is, with the reason on
@@ -27,7 +30,8 @@ pub struct Options {
 /// # Errors
 /// When the process cannot limit itself, or its input or output break.
 pub fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    limit_this_process(options.cpu_seconds).context("limiting this process")?;
+    limit_this_process(options.cpu_seconds, options.beside_serving)
+        .context("limiting this process")?;
     let mut wasm = Vec::new();
     std::io::stdin().take(COMPONENT_BYTES.cap).read_to_end(&mut wasm)?;
     match as_child(options.kind, options.metered, &wasm) {

@@ -2,13 +2,16 @@
 
 use super::{USAGE, build, read};
 use crate::plugin::limits::Limits;
-use crate::plugin::manifest::Manifest;
+use crate::plugin::manifest::{Instances, Manifest};
 use crate::plugin::names::{self, Names};
 use crate::plugin::permission::{Clock, Permissions, Random, StateAccess};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+/// What an author says who asks for it.
+const WARM: &str = "instances = \"warm\", which only the operator can give: it keeps nothing of one event for the next";
 
 const EXAMPLES: &str = "Examples:
   livekit-webhook plugin inspect annotate.wasm
@@ -36,8 +39,7 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(USAGE));
     };
     let found = (|| {
-        let names =
-            names::read(&wasm).map_err(|error| format!("this is no WebAssembly: {error}"))?;
+        let names = names::read(&wasm).map_err(|error| not_wasm(&wasm, &error.to_string()))?;
         if !names.component {
             return Err("this is a core module: run `livekit-webhook plugin pack` on it".to_owned());
         }
@@ -58,6 +60,15 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A parser prints the bytes that it did not find.
+fn not_wasm(wasm: &[u8], error: &str) -> String {
+    if wasm.starts_with(b"\0asm") {
+        return format!("this WebAssembly is damaged: {error}");
+    }
+    "this is no WebAssembly: give a plugin's folder, or the .wasm file that `plugin build` wrote"
+        .to_owned()
 }
 
 fn report(wasm: &[u8], names: &Names, manifest: Option<&Manifest>) -> Value {
@@ -89,13 +100,15 @@ fn text(
             "manifest     none: the operator's grant alone holds; `livekit-webhook plugin build` puts one in"
         );
     };
-    let Manifest { name, version, api, language, description, license, homepage, .. } = manifest;
+    let Manifest { name, version, api, min_gateway, language, description, .. } = manifest;
+    let Manifest { license, homepage, on_error, instances, .. } = manifest;
     writeln!(out, "name         {name} {version}")?;
     let facts = [
         ("about", Some(description).filter(|text| !text.is_empty())),
         ("license", license.as_ref()),
         ("homepage", homepage.as_ref()),
         ("contract", api.as_ref()),
+        ("gateway", min_gateway.as_ref()),
     ];
     for (label, fact) in facts {
         if let Some(fact) = fact {
@@ -104,6 +117,13 @@ fn text(
     }
     if let Some(language) = language {
         writeln!(out, "{:<12} {}", "language", language.as_str())?;
+    }
+    if let Some(on_error) = on_error {
+        let text = "unless the operator says otherwise";
+        writeln!(out, "{:<12} {}, {text}", "on_error", on_error.as_str())?;
+    }
+    if *instances == Some(Instances::Warm) {
+        writeln!(out, "{:<12} {WARM}", "suggests")?;
     }
     list("may ask", &permissions(&manifest.permissions), out)?;
     let limits: Vec<_> = manifest.limits.iter().map(|(name, value)| limit(name, *value)).collect();

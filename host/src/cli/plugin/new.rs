@@ -1,9 +1,10 @@
 //! `plugin new`: a folder that builds at once, in any of the four languages, with fixtures that hold.
 
 use super::template::{self, Plan, Sdk};
-use super::{USAGE, words};
+use super::{USAGE, fail, words};
 use crate::plugin::Interface;
 use crate::plugin::manifest::{Language, Manifest};
+use serde_json::json;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ const EXAMPLES: &str = "Examples:
   livekit-webhook plugin new tenants --language javascript --kind enrich
   livekit-webhook plugin new my-filter --language python --kind filter --folder plugins/my-filter
 
-Then: cd NAME && livekit-webhook plugin build && livekit-webhook plugin test
+Then: cd NAME && livekit-webhook plugin build && livekit-webhook plugin test && livekit-webhook plugin torture target/NAME.wasm
 
 Exit codes: 0 written, 1 not, 64 wrong usage.";
 
@@ -36,6 +37,9 @@ pub struct Options {
     /// is there; else the published crate of this version]
     #[arg(long, value_name = "DIR")]
     pub sdk: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Runs it.
@@ -43,34 +47,35 @@ pub struct Options {
 /// # Errors
 /// When `out` cannot be written.
 pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    let Options { name, language, kind, folder, sdk } = options;
-    if !Manifest::is_name(name) {
-        writeln!(out, "{name:?} is no name: it must be 1 to 64 of a-z, 0-9, `-` and `_`")?;
-        return Ok(ExitCode::from(USAGE));
-    }
-    if *language == Language::Rust && !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        writeln!(out, "{name:?} is no name of a Rust crate: it must begin with a letter")?;
-        return Ok(ExitCode::from(USAGE));
-    }
-    let sdk = match Sdk::find(sdk.as_deref()) {
+    let Options { name, language, kind, folder, sdk, json } = options;
+    let sdk = match usable(options).and_then(|()| Sdk::find(sdk.as_deref())) {
         Ok(sdk) => sdk,
-        Err(problem) => {
-            writeln!(out, "--sdk: {problem}")?;
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(problem) => return fail(*json, &problem, USAGE, out),
     };
     let folder = folder.clone().unwrap_or_else(|| PathBuf::from(name));
     if std::fs::symlink_metadata(&folder).is_ok() {
-        writeln!(out, "{}: exists already; nothing was written", folder.display())?;
-        return Ok(ExitCode::from(1));
+        let problem = format!("{}: exists already; nothing was written", folder.display());
+        return fail(*json, &problem, 1, out);
     }
     let files = template::files(&Plan { name, language: *language, kind: *kind, sdk: &sdk });
+    let mut written = Vec::new();
     for (path, bytes) in &files {
-        if let Err(error) = write(&folder.join(path), bytes) {
-            writeln!(out, "{}: {error}", folder.join(path).display())?;
-            return Ok(ExitCode::from(1));
+        let path = folder.join(path);
+        if let Err(error) = write(&path, bytes) {
+            return fail(*json, &format!("{}: {error}", path.display()), 1, out);
         }
-        writeln!(out, "wrote {}", folder.join(path).display())?;
+        written.push(path.display().to_string());
+    }
+    let next = format!("cd {} && livekit-webhook plugin build", words(&folder));
+    if *json {
+        let folder = folder.display().to_string();
+        let report =
+            json!({ "ok": true, "name": name, "folder": folder, "files": written, "next": next });
+        writeln!(out, "{report:#}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for path in written {
+        writeln!(out, "wrote {path}")?;
     }
     if *language == Language::Rust && matches!(sdk, Sdk::Published) {
         writeln!(
@@ -78,8 +83,20 @@ pub fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
             "note: Cargo.toml names the published SDK; to use a checkout, give --sdk CHECKOUT/plugin-sdk"
         )?;
     }
-    writeln!(out, "next: cd {} && livekit-webhook plugin build", words(&folder))?;
+    writeln!(out, "next: {next}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the name is one, also for the tools of its language.
+fn usable(options: &Options) -> Result<(), String> {
+    let Options { name, language, .. } = options;
+    if !Manifest::is_name(name) {
+        return Err(format!("{name:?} is no name: it must be 1 to 64 of a-z, 0-9, `-` and `_`"));
+    }
+    if *language == Language::Rust && !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        return Err(format!("{name:?} is no name of a Rust crate: it must begin with a letter"));
+    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

@@ -1,10 +1,13 @@
 //! `plugin replay`: sees a fault again, from its capsule.
 
+use crate::causes;
+use crate::plugin::compile::Setup;
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::capsule::{CAPSULE_BYTES_MAX, Capsule, Replayed};
 use crate::plugin::deploy::shadow::difference;
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
+use crate::plugin::manifest::secret::REDACTED;
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::json;
@@ -19,16 +22,20 @@ use std::process::ExitCode;
 )]
 pub struct Options {
     /// The capsule, as a dead letter's note names it
-    capsule: PathBuf,
+    pub capsule: PathBuf,
     /// The component that failed [default: the version kept beside the capsule]
     #[arg(long, value_name = "FILE")]
-    plugin: Option<PathBuf>,
+    pub plugin: Option<PathBuf>,
     /// Another component, to see what it makes of the same event
     #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
+    pub against: Option<PathBuf>,
+    /// The plugin's configuration, where the capsule lacks its secrets: JSON, or @ and the name of a
+    /// file with JSON
+    #[arg(long, value_name = "JSON")]
+    pub config: Option<String>,
     /// Print one JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub json: bool,
 }
 
 /// Replays, and says what was and what is.
@@ -40,11 +47,18 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
         return Ok(ExitCode::from(super::USAGE));
     };
     let parsed = serde_json::from_slice::<Capsule>(&bytes);
-    let capsule = match parsed {
+    let mut capsule = match parsed {
         Ok(capsule) if bytes.len() <= CAPSULE_BYTES_MAX => capsule,
         Ok(_) => return refuse(out, &options.capsule, "it is too large for a capsule"),
         Err(error) => return refuse(out, &options.capsule, &format!("no capsule: {error}")),
     };
+    if let Some(text) = &options.config {
+        match super::given_config(text) {
+            Ok(config) => capsule.config = serde_json::from_slice(&config)?,
+            Err(problem) => return super::fail(options.json, &problem, super::USAGE, out),
+        }
+        capsule.config_hidden.clear();
+    }
     let file = options.plugin.clone().unwrap_or_else(|| kept(&options.capsule, &capsule));
     let Some(wasm) = super::read(&file, out)? else {
         writeln!(out, "give the component that failed with --plugin")?;
@@ -52,8 +66,9 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
     };
     let is_same = Digest::of(&wasm).to_string() == capsule.digest;
     // The one of production says what happens, the other what it costs.
-    let engines = Engine::new().and_then(|engine| Ok((engine, Engine::metered()?)));
-    let engines = engines.context("starting the engine")?;
+    let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
+    let metered = engine.metered_beside().context("starting the engine")?;
+    let engines = (engine, metered);
     let Some(now) = one(&engines, &capsule, &file, wasm, out).await? else {
         return Ok(ExitCode::from(super::USAGE));
     };
@@ -117,6 +132,7 @@ impl Report {
             "digest": self.capsule.digest,
             "is_same_component": self.is_same,
             "is_same_fault": self.now.replayed.kind() == self.capsule.fault.kind,
+            "config_hidden": self.capsule.config_hidden,
             "then": self.capsule.fault,
             "now": one(&self.now),
             "against": self.against.as_ref().map(one),
@@ -142,6 +158,9 @@ impl Report {
             "the fault {} again",
             if is_same_fault { "is there" } else { "is not there" }
         )?;
+        if !capsule.config_hidden.is_empty() {
+            writeln!(out, "note      {}", lacks(capsule))?;
+        }
         if let Some(against) = against {
             writeln!(out, "against   {}", against.replayed.kind())?;
             writeln!(out, "fuel      {}", against.fuel())?;
@@ -174,10 +193,22 @@ async fn one(
     match again.await {
         Ok(again) => Ok(Some(again)),
         Err(error) => {
-            writeln!(out, "{}: {:#}", file.display(), anyhow::Error::from(error))?;
+            writeln!(out, "{}: {}", file.display(), causes::line(&error))?;
+            if !capsule.config_hidden.is_empty() {
+                writeln!(out, "{}", lacks(capsule))?;
+            }
             Ok(None)
         }
     }
+}
+
+/// What is not in it, and who can bring it.
+fn lacks(capsule: &Capsule) -> String {
+    format!(
+        "a capsule has {REDACTED} in the place of secrets ({}): when the fault depends on them, give \
+         the configuration with --config",
+        capsule.config_hidden.join(", ")
+    )
 }
 
 /// `FOLDER/NAME/capsules/X.json` has its component in `FOLDER/NAME/versions/`.

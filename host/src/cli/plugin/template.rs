@@ -1,6 +1,6 @@
 //! The files of a new plugin. They are kept in `plugin-sdk/templates`, and compiled in.
 
-use crate::plugin::manifest::Language;
+use crate::plugin::manifest::{GATEWAY, Language};
 use crate::plugin::{CONTRACT_VERSION, Interface};
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,7 @@ impl Sdk {
     pub fn find(asked: Option<&Path>) -> Result<Self, String> {
         if let Some(folder) = asked {
             return has_sdk(folder).ok_or_else(|| {
-                format!("{} is no folder of livekit-webhook-plugin", folder.display())
+                format!("--sdk: {} is no folder of livekit-webhook-plugin", folder.display())
             });
         }
         let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-sdk");
@@ -138,9 +138,22 @@ impl Plan<'_> {
         let sdk = self.sdk.dependency();
         let operator = match self.language {
             // A whole interpreter is in the file, and it is started for every event.
-            Language::Python => "limits = { component_bytes = 25165824, cpu_init_ms = 1000 }\n",
+            Language::Python => {
+                "limits = { component_bytes = 25165824, cpu_init_ms = 1000 }\ninstances = \"warm\"\n"
+            }
             _ => "",
         };
+        let mut terms = String::new();
+        if self.kind == Interface::Filter {
+            terms.push_str(
+                "# What becomes of an event that it could not judge; or pass, or drop.\n",
+            );
+            terms.push_str("on_error = \"fail\"\n");
+        }
+        if self.language == Language::Python {
+            terms.push_str("# It keeps nothing of one event for the next, so that an operator may let it live.\n");
+            terms.push_str("instances = \"warm\"\n");
+        }
         let filled = [
             ("{{name}}", self.name),
             ("{{language}}", self.language.as_str()),
@@ -149,6 +162,8 @@ impl Plan<'_> {
             ("{{source}}", self.source()),
             ("{{sdk}}", sdk.as_str()),
             ("{{operator}}", operator),
+            ("{{terms}}", terms.as_str()),
+            ("{{gateway}}", GATEWAY),
             ("{{version}}", CONTRACT_VERSION),
         ];
         let text =

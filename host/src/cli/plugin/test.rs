@@ -2,11 +2,13 @@
 
 mod update;
 
-use super::{USAGE, build, read_manifest};
+use super::{USAGE, component_of, fail, read_manifest};
+use crate::plugin::compile::Setup;
 use crate::plugin::engine::Engine;
 use crate::plugin::fixture::{Bench, Verdict};
 use crate::plugin::manifest::{FILE, Manifest};
 use anyhow::Context as _;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use similar::TextDiff;
 use std::io::Write;
@@ -68,22 +70,22 @@ pub struct Options {
 pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
     let (manifest, wasm) = match find(&options.place) {
         Ok(found) => found,
-        Err(problem) => return fail(options, &problem, USAGE, out),
+        Err(problem) => return fail(options.json, &problem, USAGE, out),
     };
     if options.update && !options.place.is_dir() {
-        return fail(options, "--update needs the plugin's folder", USAGE, out);
+        return fail(options.json, "--update needs the plugin's folder", USAGE, out);
     }
     let only = options.only.as_deref().unwrap_or_default();
     let chosen = manifest.fixtures.iter().filter(|fixture| fixture.name.contains(only));
     let chosen: Vec<_> = chosen.collect();
     if chosen.is_empty() {
         let problem = format!("there is no fixture to run: add [[fixture]] to {FILE}");
-        return fail(options, &problem, 1, out);
+        return fail(options.json, &problem, 1, out);
     }
-    let engine = Engine::metered().context("starting the engine")?;
+    let engine = Engine::metering(Setup::serving(None)).context("starting the engine")?;
     let mut bench = match Bench::new(&engine, &wasm, &manifest) {
         Ok(bench) => bench,
-        Err(error) => return fail(options, &error.to_string(), 1, out),
+        Err(error) => return fail(options.json, &error.to_string(), 1, out),
     };
     let mut verdicts = Vec::new();
     for fixture in chosen {
@@ -96,7 +98,7 @@ pub async fn run(options: &Options, out: &mut dyn Write) -> anyhow::Result<ExitC
             }
             Err(error) => {
                 let problem = super::check::problem(&error).to_string();
-                return fail(options, &format!("{}: {problem}", fixture.name), 1, out);
+                return fail(options.json, &format!("{}: {problem}", fixture.name), 1, out);
             }
         }
     }
@@ -116,7 +118,9 @@ fn conclude(
         let fixtures: Vec<_> = verdicts.iter().map(report).collect();
         writeln!(out, "{:#}", json!({ "ok": failed == 0, "fixtures": fixtures }))?;
     } else if failed == 0 {
-        writeln!(out, "{} fixtures hold", verdicts.len())?;
+        let count = verdicts.len();
+        let hold = if count == 1 { "fixture holds" } else { "fixtures hold" };
+        writeln!(out, "{count} {hold}")?;
     } else {
         writeln!(out, "{failed} of {} fixtures do not hold", verdicts.len())?;
     }
@@ -124,16 +128,12 @@ fn conclude(
 }
 
 /// Manifest and component of a folder, or of a file.
-fn find(place: &Path) -> Result<(Manifest, Vec<u8>), String> {
+fn find(place: &Path) -> Result<(Manifest, Bytes), String> {
     if place.is_dir() {
         let manifest = read_manifest(place)?;
-        let file = build::default_output(place, &manifest);
-        let wasm = std::fs::read(&file).map_err(|error| {
-            format!("{}: {error}: run `livekit-webhook plugin build` first", file.display())
-        })?;
-        return Ok((manifest, wasm));
+        return Ok((manifest, component_of(place)?));
     }
-    let wasm = std::fs::read(place).map_err(|error| format!("{}: {error}", place.display()))?;
+    let wasm = component_of(place)?;
     match Manifest::read(&wasm) {
         Ok(Some(manifest)) => Ok((manifest, wasm)),
         Ok(None) => Err(format!(
@@ -193,20 +193,6 @@ fn report(verdict: &Verdict) -> Value {
         "problems": problems,
         "fuel": fuel,
     })
-}
-
-fn fail(
-    options: &Options,
-    problem: &str,
-    code: u8,
-    out: &mut dyn Write,
-) -> anyhow::Result<ExitCode> {
-    if options.json {
-        writeln!(out, "{:#}", json!({ "ok": false, "problem": problem }))?;
-    } else {
-        writeln!(out, "{problem}")?;
-    }
-    Ok(ExitCode::from(code))
 }
 
 #[cfg(test)]

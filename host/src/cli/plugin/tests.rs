@@ -89,6 +89,7 @@ async fn pack_refuses_what_it_cannot_make_a_component_of() {
 /// The shipped redact, with a manifest that asks for much.
 fn asking_file() -> (tempfile::TempDir, PathBuf) {
     let text = "schema = 1\nname = \"asks\"\nversion = \"1.2.3\"\nlicense = \"MIT\"\n\
+        min_gateway = \"0.1.0\"\non_error = \"drop\"\ninstances = \"warm\"\n\
         [permissions]\nstate = \"ro\"\nlivekit = [\"get-room\"]\nclock = \"real\"\n\
         [[permissions.http]]\nhost = \"a.com\"\nmethods = [\"POST\"]\nsecrets = [\"token\"]\n\
         [limits]\ndrafts = 2\n\
@@ -118,6 +119,9 @@ async fn inspect_tells_what_a_plugin_asks_for_without_running_it() {
         "read its state",
         "ask LiveKit: get-room",
         "see the machine's clock",
+        "gateway      0.1.0",
+        "on_error     drop, unless the operator says otherwise",
+        "suggests     instances = \"warm\", which only the operator can give",
         "drafts = 2 (default 32)",
         "key: string, required, secret",
         "replace, default \"-\"",
@@ -152,6 +156,7 @@ async fn new_refuses_a_name_that_no_plugin_may_have() {
             kind: crate::plugin::Interface::Filter,
             folder: Some(folder.path().join("x")),
             sdk: None,
+            json: false,
         };
         let mut out = Vec::new();
         assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::from(USAGE), "{name:?}");
@@ -174,8 +179,19 @@ async fn every_template_has_a_manifest_that_can_be_read() {
                 kind,
                 folder: Some(place.clone()),
                 sdk: None,
+                json: true,
             };
-            assert_eq!(new::run(&options, &mut Vec::new()).unwrap(), ExitCode::SUCCESS);
+            let mut out = Vec::new();
+            assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::SUCCESS);
+            let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(said["name"], name);
+            for file in said["files"].as_array().unwrap() {
+                assert!(Path::new(file.as_str().unwrap()).is_file(), "{file}");
+            }
+            let mut out = Vec::new();
+            assert_eq!(new::run(&options, &mut out).unwrap(), ExitCode::from(1));
+            let said: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert!(said["problem"].as_str().unwrap().contains("exists already"), "{said}");
             let manifest = read_manifest(&place).unwrap();
             assert_eq!((manifest.fixtures.len(), manifest.name.as_str()), (2, name.as_str()));
             for entry in ["README.md", "plugin.toml"] {

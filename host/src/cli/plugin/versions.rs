@@ -6,6 +6,7 @@
 use crate::app::plugins::{Surroundings, spec};
 use crate::cli::{check, now};
 use crate::config::{Config, Plugin};
+use crate::plugin::compile::Setup;
 use crate::plugin::deploy::Digest;
 use crate::plugin::deploy::folder::{Folder, replace};
 use crate::plugin::deploy::upgrade::{Before, prepare};
@@ -81,7 +82,7 @@ pub async fn deploy(which: &Which, file: &Path, out: &mut dyn Write) -> anyhow::
     let asks = Manifest::read(&serving).ok().flatten().map(|manifest| manifest.permissions);
     let around = Surroundings { folder: config.deploy.folder.clone(), ..Surroundings::default() };
     let options = spec(&plugin, &around).options;
-    let engine = Engine::new().context("starting the engine")?;
+    let engine = Engine::serving(Setup::serving(None)).context("starting the engine")?;
     let asks = asks.unwrap_or_default();
     let before = Before { digest: Digest::of(&serving), asks: &asks };
     let prepared =

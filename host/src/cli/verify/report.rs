@@ -7,6 +7,7 @@ use std::io::Write;
 
 use super::capture::Capture;
 use super::{cause, verifier};
+use crate::causes;
 use crate::cli::credentials::KeyPair;
 
 /// The checks, and what each one asks.
@@ -59,7 +60,7 @@ pub fn judge(capture: &Capture, pairs: &[KeyPair], now_s: i64) -> anyhow::Result
             report.failed = Some(Failed {
                 check: check_of(&rejection),
                 code: rejection.code().to_owned(),
-                text: chain(&rejection),
+                text: causes::line(&rejection),
                 causes: cause::find(&rejection, capture, pairs, now_s),
             });
         }
@@ -69,7 +70,7 @@ pub fn judge(capture: &Capture, pairs: &[KeyPair], now_s: i64) -> anyhow::Result
                 report.failed = Some(Failed {
                     check: CHECKS.len() - 1,
                     code: "unusable".to_owned(),
-                    text: chain(&error),
+                    text: causes::line(&error),
                     causes: vec![
                         "The body is authentic: the sender itself wrote it so. The gateway keeps \
                          such a body in quarantine and answers 400."
@@ -99,16 +100,6 @@ fn check_of(rejection: &Rejection) -> usize {
         // Times, and the claims that are judged with them. New reasons are claims too.
         _ => 5,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 // === impl Report ===

@@ -1,8 +1,7 @@
 //! `[plugins]` and `[[plugin]]`.
 
-use super::{inline, quoted};
+use super::{inline, list, quoted};
 use crate::config::{Instances, Plugin, Plugins};
-use crate::plugin::registry::OnError;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -10,22 +9,18 @@ pub fn all(out: &mut String, plugins: &Plugins) -> std::fmt::Result {
     writeln!(out, "\n[plugins]\nfolder = {}", path(&plugins.folder))?;
     writeln!(out, "watch = {}", plugins.watch)?;
     writeln!(out, "state_keys_max = {}", plugins.state.keys_max)?;
-    writeln!(out, "state_bytes_max = {}", plugins.state.bytes_max)
+    writeln!(out, "state_bytes_max = {}", plugins.state.bytes_max)?;
+    writeln!(out, "chain = {}", list(&plugins.chain))
 }
 
 pub fn plugin(out: &mut String, plugin: &Plugin) -> std::fmt::Result {
-    let on_error = plugin.on_error.map(|on_error| match on_error {
-        OnError::Fail => "fail",
-        OnError::Pass => "pass",
-        OnError::Drop => "drop",
-    });
     writeln!(out, "\n[[plugin]]\nname = {}", quoted(&plugin.name))?;
     writeln!(out, "file = {}", path(&plugin.file))?;
     // It was TOML before it was JSON, so it can be written as TOML again.
     let config = serde_json::from_str(&plugin.config).unwrap_or_default();
     writeln!(out, "config = {}", inline(&config))?;
-    if let Some(on_error) = on_error {
-        writeln!(out, "on_error = \"{on_error}\"")?;
+    if let Some(on_error) = plugin.on_error {
+        writeln!(out, "on_error = \"{}\"", on_error.as_str())?;
     }
     if !plugin.secrets.is_empty() {
         let secret =

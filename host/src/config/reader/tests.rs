@@ -45,13 +45,3 @@ fn sections_carry_their_path() {
         ]
     );
 }
-
-#[test]
-fn distances() {
-    for (left, right, expected) in
-        [("", "", 0), ("a", "", 1), ("lisen", "listen", 1), ("kitten", "sitting", 3)]
-    {
-        assert_eq!(distance(left, right), expected, "{left} {right}");
-        assert_eq!(distance(right, left), expected, "{right} {left}");
-    }
-}

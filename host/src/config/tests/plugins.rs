@@ -83,6 +83,28 @@ fn versions_beside() {
 }
 
 #[test]
+fn a_chain_is_that_of_every_subscription_that_names_none() {
+    let plugin = "[[plugin]]\nname = \"redact\"\nfile = \"redact.wasm\"\n\
+                  [[plugin]]\nname = \"other\"\nfile = \"redact.wasm\"\n";
+    let folder = folder();
+    let chains = |chain: &str| {
+        let more = "[[subscription]]\nendpoint = \"billing\"\nplugins = [\"other\"]\n\
+                    [[subscription]]\nendpoint = \"billing\"\nplugins = []\n";
+        let text = format!("{chain}{BASE}{more}{plugin}");
+        let config = parse(&text, folder.path()).unwrap();
+        let chains = config.subscriptions.iter().map(|one| one.plugins().to_vec());
+        chains.collect::<Vec<_>>()
+    };
+    let with = chains("[plugins]\nchain = [\"redact\", \"other\"]\n");
+    assert_eq!(with, [vec!["redact", "other"], vec!["other"], vec![]]);
+    assert_eq!(chains(""), [vec![], vec!["other"], vec![]]);
+    let typo = format!("[plugins]\nchain = [\"redct\"]\n{BASE}{plugin}");
+    let problems = parse(&typo, folder.path()).map(|config| config.dump()).unwrap_err();
+    let expect = "plugins.chain[0]: \"redct\" is not configured; there is: redact, other";
+    assert_eq!(problems, [expect]);
+}
+
+#[test]
 fn the_folder_of_plugins() {
     let plugins = |line: &str| format!("\n[plugins]\n{line}\n[[source]]");
     for (line, problem) in [
@@ -94,6 +116,10 @@ fn the_folder_of_plugins() {
         ),
         ("watch = 2", "plugins.watch: expected true or false, found a whole number"),
         ("wach = true", "plugins.wach: is not known, did you mean `watch`?"),
+        ("chian = []", "plugins.chian: is not known, did you mean `chain`?"),
+        ("chain = \"redact\"", "plugins.chain: expected a list of strings, found a string"),
+        ("chain = [1]", "plugins.chain[0]: expected a string, found a whole number"),
+        ("chain = [\"redact\"]", "plugins.chain[0]: \"redact\" is not configured; there is: none"),
     ] {
         check("\n[[source]]", &plugins(line), &[problem]);
     }

@@ -1,8 +1,9 @@
 //! A trap capsule: everything needed to see an event's fault again, in one file.
 //!
 //! It is written when an event is given up. It holds the event's body and the plugin's
-//! configuration, so it is readable for its owner only. Values of `[[plugin.secret]]` are not in
-//! it; what the configuration has in the clear is, also where the manifest calls it secret.
+//! configuration, so it is readable for its owner only. Values of `[[plugin.secret]]` are not in it,
+//! nor what the manifest calls secret of the configuration: there it has a mark, with which it is
+//! replayed, unless somebody brings the configuration again.
 //! [`Capsule::replay`] runs a component on it in the same engine, answering what it asks from
 //! outside from the tape.
 //!
@@ -51,9 +52,12 @@ pub struct Capsule {
     pub fault: Broken,
     /// The event.
     pub event: Event,
-    /// The plugin's configuration.
+    /// The plugin's configuration, without its secrets.
     pub config: Value,
-    /// SHA-256 of its text.
+    /// Where those may stand, when there were any: `token`, `servers[].token`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub config_hidden: Vec<String>,
+    /// SHA-256 of its text, as it is here when something of it is not.
     pub config_digest: String,
     /// What it might use.
     pub limits: BTreeMap<String, u64>,
@@ -120,6 +124,21 @@ impl Capsule {
         let limits = plugin.limits().rows().filter(|(_, value)| *value > 0);
         let is_all_granted = options.learn.is_some() && plugin.manifest().is_some();
         let grant = if is_all_granted { version.asks() } else { &options.grant };
+        let hidden = &plugin.hidden;
+        let mut config = serde_json::from_slice(&options.config).unwrap_or(Value::Null);
+        let mut config_digest = Digest::of(&options.config);
+        let mut config_hidden = Vec::new();
+        if let Some(manifest) = plugin.manifest().filter(|m| m.redact(&mut config)) {
+            // A digest of a short secret is the secret, for whoever can count.
+            config_digest = Digest::of(config.to_string().as_bytes());
+            config_hidden = manifest.secret_fields();
+        }
+        let last_words = seen.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut outside = seen.tape.entries();
+        for entry in &mut outside {
+            entry.asked = hidden.hide(&entry.asked);
+            hidden.hide_in(&mut entry.answer);
+        }
         Self {
             schema: SCHEMA,
             plugin: plugin.name().to_owned(),
@@ -127,19 +146,20 @@ impl Capsule {
             written_ms: now.as_millis(),
             fault: Broken {
                 kind: follow::label(fault).to_owned(),
-                text: fault.to_string(),
-                last_words: seen.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                text: hidden.hide(&fault.to_string()),
+                last_words: last_words.map(|words| hidden.hide(&words)),
                 frames: seen.frames.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-                log: seen.tail.lines(),
+                log: seen.tail.lines().iter().map(|line| hidden.hide(line)).collect(),
                 cpu_us: u64::try_from(usage.cpu.as_micros()).unwrap_or(u64::MAX),
                 memory_bytes: usage.memory_bytes,
             },
             event: Event::of(input),
-            config: serde_json::from_slice(&options.config).unwrap_or(Value::Null),
-            config_digest: Digest::of(&options.config).to_string(),
+            config,
+            config_hidden,
+            config_digest: config_digest.to_string(),
             limits: limits.map(|(row, value)| (row.name.to_owned(), value)).collect(),
             grant: grant.clone(),
-            outside: seen.tape.entries(),
+            outside,
         }
     }
 

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use livekit_webhook_core::plugin::{CALLS_MIN, OPEN_MS, SUSPECT_MS, State, YOUNG_MS};
 
 mod breaker;
+mod capsule;
 mod turns;
 
 /// The moment at which everything begins.

@@ -3,6 +3,7 @@
 
 use super::prove::{self, prove};
 use super::{Digest, Version};
+use crate::causes;
 use crate::plugin::engine::Engine;
 use crate::plugin::load;
 use crate::plugin::manifest::{self, Manifest};
@@ -96,13 +97,7 @@ pub async fn prepare(
 impl Refusal {
     /// With every cause, in one line.
     pub fn words(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        text
+        causes::line(self)
     }
 }
 

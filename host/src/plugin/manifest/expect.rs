@@ -14,6 +14,7 @@
 //! A member that is not given is not compared; but a fault that is not expected is always wrong.
 
 use crate::plugin::{Draft, Fault, Input, Output};
+use crate::spelling;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -77,8 +78,11 @@ impl Expect {
                 "after_ms" => (!value.is_u64()).then_some("a whole number"),
                 "done" => None,
                 _ => {
-                    let known = MEMBERS.join(", ");
-                    problems.push(format!("{name}: unknown key; there are {known}"));
+                    let hint = match spelling::nearest(name, &MEMBERS) {
+                        Some(member) => format!("did you mean `{member}`?"),
+                        None => format!("there are {}", MEMBERS.join(", ")),
+                    };
+                    problems.push(format!("{name}: unknown key; {hint}"));
                     None
                 }
             };

@@ -5,9 +5,12 @@ mod permissions;
 
 use super::reader::{Problems, Table};
 use super::schema::Schema;
-use super::{Error, Export, Language, Manifest, SCHEMA};
+use super::version::{is_semver, precedence};
+use super::{Error, Export, GATEWAY, Instances, Language, Manifest, SCHEMA};
 use crate::plugin::Interface;
 use crate::plugin::limits::Limits;
+use crate::plugin::permission::Permissions;
+use crate::plugin::registry::OnError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,11 +25,37 @@ const LINE_BYTES_MAX: usize = 256;
 /// # Errors
 /// [`Error::Invalid`].
 pub fn manifest(members: Map<String, Value>, folder: Option<&Path>) -> Result<Manifest, Error> {
+    // First of all: a manifest for a later gateway may have keys that this one does not know.
+    let needs = members.get("min_gateway").and_then(Value::as_str);
+    if let Some(needs) = needs.filter(|needs| is_semver(needs))
+        && precedence(needs, GATEWAY).is_gt()
+    {
+        return Err(Error::Newer { needs: needs.to_owned() });
+    }
     let problems = Problems::default();
     let found = read(Table::new("", members, &problems), folder);
     match (found, problems.into_vec()) {
         (Some(manifest), problems) if problems.is_empty() => Ok(manifest),
         (_, problems) => Err(Error::Invalid(problems)),
+    }
+}
+
+/// Reads a grant that stands alone, or as `[plugin.grant]`.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn grant(mut members: Map<String, Value>) -> Result<Permissions, Error> {
+    let mut path = "";
+    if let Some(Value::Object(plugin)) = members.get_mut("plugin")
+        && let Some(Value::Object(grant)) = plugin.get_mut("grant")
+    {
+        (members, path) = (std::mem::take(grant), "plugin.grant");
+    }
+    let problems = Problems::default();
+    let found = permissions::read(Table::new(path, members, &problems));
+    match problems.into_vec() {
+        problems if problems.is_empty() => Ok(found),
+        problems => Err(Error::Invalid(problems)),
     }
 }
 
@@ -70,8 +99,15 @@ fn read(mut root: Table<'_>, folder: Option<&Path>) -> Option<Manifest> {
             root.problem("api", format_args!("{api:?} is no version such as 0.1.1"));
         }
     });
+    let min_gateway = root.string("min_gateway").inspect(|version| {
+        if !is_semver(version) {
+            root.problem("min_gateway", format_args!("{version:?} is no SemVer such as 0.1.0"));
+        }
+    });
     let language = root.word("language", &Language::ALL);
-    let exports = exports(&mut root);
+    let (world, exports) = exports(&mut root);
+    let on_error = root.word("on_error", &OnError::ALL);
+    let instances = root.word("instances", &Instances::ALL);
     let description = line(&mut root, "description").unwrap_or_default();
     let license = line(&mut root, "license");
     let homepage = line(&mut root, "homepage").inspect(|url| {
@@ -96,8 +132,12 @@ fn read(mut root: Table<'_>, folder: Option<&Path>) -> Option<Manifest> {
         name: name?,
         version: version?,
         api,
+        min_gateway,
         language,
+        world,
         exports,
+        on_error,
+        instances,
         description,
         license,
         homepage,
@@ -125,29 +165,28 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(allowed)
 }
 
-/// Semantic Versioning 2.0.0.
-fn is_semver(text: &str) -> bool {
-    let number = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_digit())
-            && (part == "0" || !part.starts_with('0'))
-    };
-    let word = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
-    let (text, build) = text.split_once('+').map_or((text, None), |(a, b)| (a, Some(b)));
-    let (core, pre) = text.split_once('-').map_or((text, None), |(a, b)| (a, Some(b)));
-    let is_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    text.len() <= LINE_BYTES_MAX
-        && core.split('.').count() == 3
-        && core.split('.').all(number)
-        && pre.is_none_or(|pre| {
-            pre.split('.').all(|part| word(part) && (!is_digits(part) || number(part)))
-        })
-        && build.is_none_or(|build| build.split('.').all(word))
+/// `world` and `exports`. One world alone says what is exported.
+fn exports(root: &mut Table<'_>) -> (Option<Export>, Vec<Export>) {
+    let worlds = Interface::ALL.map(|interface| (interface.as_str(), Export::Called(interface)));
+    let world = root.word("world", &worlds);
+    let mut exports = listed(root);
+    let is_other = |export: &&Export| **export != Export::Lifecycle && Some(**export) != world;
+    match world {
+        Some(world) if exports.is_empty() => exports.push(world),
+        Some(world) if !exports.contains(&world) || exports.iter().any(|e| is_other(&e)) => {
+            let text = format_args!(
+                "{:?} stands for exports = [{:?}]: leave one of them out",
+                world.as_str(),
+                world.as_str()
+            );
+            root.problem("world", text);
+        }
+        _ => {}
+    }
+    (world, exports)
 }
 
-fn exports(root: &mut Table<'_>) -> Vec<Export> {
+fn listed(root: &mut Table<'_>) -> Vec<Export> {
     let mut exports = Vec::new();
     for (index, word) in root.strings("exports").into_iter().enumerate() {
         let called = Interface::ALL.into_iter().find(|interface| interface.as_str() == word);

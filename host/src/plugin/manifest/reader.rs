@@ -1,6 +1,7 @@
 //! Reads the manifest's tables key by key, and notes every problem with its key and what would be
 //! right. What nobody asked for is unknown, and is a problem too.
 
+use crate::spelling;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -47,7 +48,11 @@ impl<'a> Table<'a> {
 
     /// `path.key`, as problems name it.
     pub fn key(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        match (self.path.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
     }
 
     /// Notes a problem with member `key`.
@@ -180,8 +185,11 @@ impl<'a> Table<'a> {
     /// Reports what nobody asked for.
     pub fn finish(self) {
         for key in self.members.keys() {
-            let known = self.known.join(", ");
-            self.problems.add(&self.key(key), format_args!("unknown key; there are {known}"));
+            let hint = match spelling::nearest(key, &self.known) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("there are {}", self.known.join(", ")),
+            };
+            self.problems.add(&self.key(key), format_args!("unknown key; {hint}"));
         }
     }
 

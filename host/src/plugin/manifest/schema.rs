@@ -19,6 +19,20 @@ const PROBLEMS_MAX: usize = 32;
 /// Keywords that could lead out of the schema, or in a circle that is not seen here.
 const FORBIDDEN: [&str; 6] =
     ["$dynamicRef", "$recursiveRef", "$id", "id", "$dynamicAnchor", "$recursiveAnchor"];
+/// Keywords with schemas for the same value.
+const SAME: [&str; 8] =
+    ["allOf", "anyOf", "oneOf", "if", "then", "else", "not", "dependentSchemas"];
+/// Keywords with schemas for items or members that have no name here.
+const WITHIN: [&str; 8] = [
+    "items",
+    "prefixItems",
+    "additionalItems",
+    "contains",
+    "additionalProperties",
+    "patternProperties",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
 /// Keywords whose value is data and not a schema.
 const DATA: [&str; 4] = ["default", "const", "enum", "examples"];
 /// Keywords whose members are schemas under names of the author's.
@@ -32,7 +46,7 @@ pub struct Schema {
     validator: Validator,
 }
 
-/// Steps of a path within a configuration; `*` is any item of a list.
+/// Steps of a path within a configuration: names, places in a list, or `*` for any of them.
 pub type Path = Vec<String>;
 
 // === impl Schema ===
@@ -148,10 +162,17 @@ impl Schema {
                 steps.pop();
             }
         }
-        if let Some(each) = schema.get("items").filter(|each| each.is_object()) {
-            steps.push("*".to_owned());
+        for each in SAME.iter().flat_map(|keyword| several(schema, keyword)) {
             self.secrets_at(each, steps, found);
-            steps.pop();
+        }
+        for keyword in WITHIN {
+            // A list of schemas is one for each item of that place.
+            let is_placed = schema.get(keyword).is_some_and(Value::is_array);
+            for (place, each) in several(schema, keyword).into_iter().enumerate() {
+                steps.push(if is_placed { place.to_string() } else { "*".to_owned() });
+                self.secrets_at(each, steps, found);
+                steps.pop();
+            }
         }
     }
 
@@ -161,6 +182,17 @@ impl Schema {
             schema = target;
         }
         schema
+    }
+}
+
+/// The schemas of a keyword: one, a list of them, or some under names. Each once, so that all of them
+/// are no more than the schema unfolds to.
+fn several<'a>(schema: &'a Value, keyword: &str) -> Vec<&'a Value> {
+    match schema.get(keyword) {
+        Some(Value::Array(items)) => items.iter().collect(),
+        Some(Value::Object(members)) if NAMED.contains(&keyword) => members.values().collect(),
+        Some(one) => vec![one],
+        None => Vec::new(),
     }
 }
 

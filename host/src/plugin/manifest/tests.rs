@@ -104,8 +104,30 @@ fn what_is_wrong_is_refused_with_its_key_and_what_would_be_right() {
         ("version = \"0.1.0-rc.1+build.5\"", "version = \"01.0.0\"", "no SemVer"),
         ("version = \"0.1.0-rc.1+build.5\"", "", "version: is missing"),
         ("language = \"rust\"", "language = \"cobol\"", "must be one of \"rust\""),
-        ("language = \"rust\"", "langage = \"rust\"", "langage: unknown key; there are schema"),
+        (
+            "language = \"rust\"",
+            "langage = \"rust\"",
+            "langage: unknown key; did you mean `language`?",
+        ),
         ("[\"enrich\", \"lifecycle\"]", "[\"enrich\", \"enrich\"]", "exports[1]: is there already"),
+        (
+            "exports = ",
+            "world = \"action\"\nexports = ",
+            "world: \"action\" stands for exports = [\"action\"]: leave one of them out",
+        ),
+        (
+            "exports = ",
+            "world = \"enrich-plugin\"\n# ",
+            "world: \"enrich-plugin\" must be one of \"filter\"",
+        ),
+        ("exports = ", "min_gateway = \"1.0\"\nexports = ", "min_gateway: \"1.0\" is no SemVer"),
+        ("exports = ", "on_error = \"ignore\"\nexports = ", "on_error: \"ignore\" must be one of"),
+        ("exports = ", "instances = \"hot\"\nexports = ", "instances: \"hot\" must be one of"),
+        (
+            "exports = ",
+            "min_gateway = \"99.0.0\"\nsomething_new = 1\nexports = ",
+            "needs livekit-webhook 99.0.0 or later (min_gateway), and this is ",
+        ),
         ("state = \"rw\"", "state = true", "permissions.state: expected a text"),
         ("\"get-room\"", "\"kick\"", "permissions.livekit[0]: \"kick\" must be one of get-room"),
         ("*.example.com", "*.com", "permissions.http[0].host: \"*.com\" must be a name"),
@@ -122,10 +144,18 @@ fn what_is_wrong_is_refused_with_its_key_and_what_would_be_right() {
         ("\"room.json\"", "\"../room.json\"", "must be within the plugin's folder"),
         ("\"room.json\"", "\"gone.json\"", "fixture[0].event: gone.json:"),
         ("\"room.json\"", "\"text.json\"", "is no JSON"),
-        ("{ token = \"x\" }", "{ times = 1 }", "config: \"token\" is a required property"),
+        (
+            "{ token = \"x\" }",
+            "{ times = 1 }",
+            "fixture[0]: config: \"token\" is a required property",
+        ),
         ("status = 200", "status = 20", "fixture[0].http[0].status: must be 100 to 599"),
         ("POST https://a", "https://a", "must be a method and a URL"),
-        ("attributes = { plan = \"gold\" }", "atributes = {}", "atributes: unknown key"),
+        (
+            "attributes = { plan = \"gold\" }",
+            "atributes = {}",
+            "expect: atributes: unknown key; did you mean `attributes`?",
+        ),
         ("attributes = { plan = \"gold\" }", "", "fixture[0].expect: says nothing"),
         ("fault = \"rejected\", ", "", "text: goes with `fault`"),
         ("name = \"in place\"", "name = \"from a file\"", "is there already"),
@@ -133,6 +163,26 @@ fn what_is_wrong_is_refused_with_its_key_and_what_would_be_right() {
     ] {
         refused(from, to, words);
     }
+}
+
+#[test]
+fn terms_of_the_author_are_read_and_embedded() {
+    let more = "world = \"enrich\"\nmin_gateway = \"0.0.9\"\non_error = \"pass\"\ninstances = \"warm\"\n# ";
+    let text = GOOD.replacen("exports = ", more, 1);
+    let manifest = Manifest::parse(&text, folder().path()).unwrap();
+    assert_eq!(manifest.exports, [Export::Called(Interface::Enrich)]);
+    assert_eq!(manifest.on_error, Some(OnError::Pass));
+    assert_eq!(manifest.instances, Some(Instances::Warm));
+    let wasm = manifest.embed(&component("redact")).unwrap();
+    assert_eq!(Manifest::read(&wasm).unwrap(), Some(manifest.clone()));
+    assert_eq!(manifest.contradicts(&["enrich", "lifecycle"]), None);
+    for exported in [&["action"][..], &["enrich", "action"], &[]] {
+        let text = manifest.contradicts(exported).unwrap();
+        assert!(text.contains("plugin.toml says world = \"enrich\", and the component"), "{text}");
+    }
+    // This very version will do.
+    let this = text.replacen("0.0.9", GATEWAY, 1);
+    Manifest::parse(&this, folder().path()).unwrap();
 }
 
 #[test]

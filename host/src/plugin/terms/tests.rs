@@ -67,6 +67,16 @@ fn a_configuration_is_filled_in_and_judged_before_the_plugin_sees_it() {
     assert!(!error.contains("abcd"), "{error}");
 }
 
+#[test]
+fn a_component_for_a_later_gateway_is_refused_in_words() {
+    let mut manifest = Manifest::parse(TEXT, Path::new(".")).unwrap();
+    manifest.min_gateway = Some("99.1.0-rc.1".to_owned());
+    let wasm = manifest.embed(&component("redact")).unwrap();
+    let error = Terms::settle(&wasm, Bytes::new(), Limits::default()).unwrap_err();
+    let words = crate::causes::line(&error);
+    assert!(words.contains("needs livekit-webhook 99.1.0-rc.1 or later"), "{words}");
+}
+
 #[tokio::test]
 async fn a_plugin_runs_on_the_terms_of_its_manifest() {
     use crate::plugin::engine::Engine;

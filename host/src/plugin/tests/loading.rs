@@ -1,17 +1,11 @@
 //! What is refused at load, and in which words.
 
 use super::*;
+use crate::causes;
 use crate::plugin::Interface;
 
 async fn refusal(wasm: Bytes, options: Options) -> String {
-    let error = Plugin::load(&ENGINE, "refused", wasm, options).await.unwrap_err();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    causes::line(&Plugin::load(&ENGINE, "refused", wasm, options).await.unwrap_err())
 }
 
 async fn check_refused(wasm: Bytes, config: &str, expect: &str) {
@@ -127,6 +121,49 @@ async fn an_engine_without_a_pool_runs_the_same() {
     let wasm = component("evil");
     let plugin = Plugin::load(&engine, "evil", wasm, options("", generous())).await.unwrap();
     one_draft(plugin.call(in_room("evil:nothing")).await);
+}
+
+/// The component with a manifest of these lines.
+fn saying(name: &str, lines: &str) -> Bytes {
+    let text = format!("schema = 1\nname = \"says\"\nversion = \"0.1.0\"\n{lines}\n");
+    let manifest = Manifest::parse(&text, Path::new(".")).unwrap();
+    Bytes::from(manifest.embed(&component(name)).unwrap())
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_not_true_is_refused() {
+    for (lines, expect) in [
+        (
+            "world = \"filter\"",
+            "plugin.toml says world = \"filter\", and the component exports transform",
+        ),
+        (
+            "exports = [\"action\"]",
+            "plugin.toml says exports = [… \"action\" …], and the component",
+        ),
+    ] {
+        check_refused(saying("redact", lines), "", expect).await;
+    }
+    let redact = saying("redact", "world = \"transform\"");
+    Plugin::load(&ENGINE, "redact", redact, options("", generous())).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_author_says_what_follows_a_fault_and_the_operator_decides() {
+    let undecided = || Options { on_error: None, ..options("", generous()) };
+    let passes = || saying("evil", "on_error = \"pass\"");
+    let plugin = Plugin::load(&ENGINE, "evil", passes(), undecided()).await.unwrap();
+    assert_eq!(plugin.on_error(), OnError::Pass);
+    let decided = Options { on_error: Some(OnError::Drop), ..undecided() };
+    let plugin = Plugin::load(&ENGINE, "evil", passes(), decided).await.unwrap();
+    assert_eq!(plugin.on_error(), OnError::Drop);
+    // Whatever its manifest suggests, instances are the operator's to give.
+    let warm = saying("redact", "instances = \"warm\"");
+    let plugin = Plugin::load(&ENGINE, "redact", warm, undecided()).await.unwrap();
+    for _ in 0..2 {
+        plugin.call(in_room("demo")).await.unwrap();
+    }
+    assert_eq!(plugin.kept(), 0);
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ impl Address {
             url = format!("{url}?{}", others.join("&"));
         }
         let mut config =
-            Config::from_str(&url).map_err(|error| UrlError::Url(super::fault::chain(&error)))?;
+            Config::from_str(&url).map_err(|error| UrlError::Url(crate::causes::line(&error)))?;
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(UrlError::Host);
         }

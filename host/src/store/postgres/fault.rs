@@ -1,5 +1,6 @@
 //! What can go wrong with a statement, and what it means to who asked.
 
+use crate::causes;
 use crate::store::Error;
 use deadpool_postgres::PoolError;
 
@@ -49,20 +50,8 @@ impl From<Fault> for Error {
         match fault {
             Fault::Closed => Self::Closed,
             Fault::Damaged(text) => Self::Damaged(text),
-            fault if fault.is_of_the_statement() => Self::Damaged(chain(&fault)),
+            fault if fault.is_of_the_statement() => Self::Damaged(causes::line(&fault)),
             fault => Self::Unavailable(Box::new(fault)),
         }
     }
-}
-
-/// The error and what it came from, in words.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    text
 }

@@ -39,7 +39,7 @@ pub enum OpenError {
     #[error("no TLS for the store")]
     Tls(#[from] tls::Error),
     /// The server cannot be reached or refuses us.
-    #[error("cannot use the database: {}", super::fault::chain(.0))]
+    #[error("cannot use the database: {}", crate::causes::line(.0))]
     Server(Fault),
     /// The server does not know what is needed.
     #[error("PostgreSQL {found} is too old: version 14 or newer is needed")]

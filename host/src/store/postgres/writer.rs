@@ -220,7 +220,7 @@ fn answered(queued: Queued, answer: Result<Appended, Error>) {
 fn together(fault: &Arc<Fault>) -> Error {
     match &**fault {
         Fault::Closed => Error::Closed,
-        fault if fault.is_of_the_statement() => Error::Damaged(super::fault::chain(fault)),
+        fault if fault.is_of_the_statement() => Error::Damaged(crate::causes::line(fault)),
         _ => Error::Unavailable(Box::new(Together(Arc::clone(fault)))),
     }
 }
