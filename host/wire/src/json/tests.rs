@@ -134,3 +134,27 @@ fn finds_the_end_of_a_string_at_every_distance() {
         }
     }
 }
+
+#[test]
+fn finds_a_byte_at_every_distance() {
+    for length in 0..40 {
+        for at in 0..length {
+            let mut bytes = vec![b'-'; length];
+            assert_eq!(position(&bytes, b'.'), None);
+            // A borrow from a lower byte must not show as a hit, a later hit not as the first.
+            bytes[at..].fill(b'/');
+            assert_eq!(position(&bytes, b'.'), None);
+            bytes[at] = b'.';
+            bytes[length - 1] = b'.';
+            assert_eq!(position(&bytes, b'.'), Some(at));
+        }
+    }
+}
+
+#[test]
+fn names_of_one_mark_are_told_apart() {
+    assert_eq!(mark(b"axbxc"), mark(b"aybyc"));
+    accepted(r#"{"axbxc":1,"aybyc":2}"#);
+    refused(r#"{"axbxc":1,"aybyc":2,"axbxc":3}"#, "duplicate_member", 21);
+    refused(r#"{"axbxc":1,"aybyc":2,"a\u0078bxc":3}"#, "duplicate_member", 21);
+}
