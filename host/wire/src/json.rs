@@ -379,12 +379,10 @@ impl Name<'_> {
     }
 }
 
-/// Of the length and three of the bytes.
+/// Of the length and the two ends.
 fn mark(name: &[u8]) -> u32 {
-    let byte = |at: usize| name.get(at).copied().map_or(0, u32::from);
-    let length = name.len();
-    let ends = byte(0) << 8 | byte(length.wrapping_sub(1)) << 16;
-    ends | byte(length / 2) << 24 | u32::try_from(length & 0xff).unwrap_or_default()
+    let ([first, .., last] | [first @ last]) = name else { return 0 };
+    u32::from(*first) << 8 | u32::from(*last) | u32::try_from(name.len()).unwrap_or(0) << 16
 }
 
 /// By sorting. The second one of the first pair in the document is reported.

@@ -116,6 +116,13 @@ fn integers_are_told_from_other_numbers() {
         found.unwrap()
     };
     assert_eq!(kind("-12"), Ok(-12));
+    assert_eq!(kind("-0"), Ok(0));
+    for digits in 1..=18 {
+        let text = &"987654321098765432"[..digits];
+        assert_eq!(kind(text), Ok(text.parse().unwrap()));
+        assert_eq!(kind(&format!("-{text}")), Ok(-text.parse::<i64>().unwrap()));
+    }
+    assert_eq!(kind("-9223372036854775808"), Ok(i64::MIN));
     assert_eq!(kind("9223372036854775807"), Ok(i64::MAX));
     assert_eq!(kind("9223372036854775808"), Err("Number".to_owned()));
     assert_eq!(kind("1.0"), Err("Number".to_owned()));
