@@ -5,6 +5,7 @@
 
 mod client;
 mod configuration;
+mod cost;
 mod egress;
 mod endings;
 mod faults;

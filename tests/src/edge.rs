@@ -7,6 +7,7 @@
 //! requests to it as Envoy would. The third place is a test with a real Envoy, which reads the same
 //! file.
 
+pub mod cost;
 pub mod guest;
 pub mod scenario;
 pub mod stage;

@@ -133,8 +133,11 @@ struct Held {
     token: Token,
     rules: Rc<Rules>,
     /// `:authority` and `:path`, when the replay shield needs them.
-    place: Option<(Vec<u8>, Vec<u8>)>,
+    place: Option<Place>,
 }
+
+/// `:authority` and `:path`.
+type Place = (Vec<u8>, Vec<u8>);
 
 // === impl Decision ===
 
@@ -193,7 +196,9 @@ impl Decision {
         if let Err(rejection) = held.token.check_body(&digest) {
             return self.refuse(Refusal::Token(rejection));
         }
-        self.authentic(policy, &held, facts(&held, body, now_ms), &digest, now_ms, shared)
+        let Held { token, rules, place } = *held;
+        let facts = facts(token, &rules, body, now_ms);
+        self.authentic(policy, (&rules, place), facts, &digest, now_ms, shared)
     }
 
     /// The body cannot be had, or will not come. Only an undecided request is refused.
@@ -241,18 +246,18 @@ impl Decision {
     fn authentic(
         &mut self,
         policy: &Policy,
-        held: &Held,
+        (rules, place): (&Rules, Option<Place>),
         mut facts: Box<Facts>,
         digest: &[u8; 32],
         now_ms: u64,
         shared: &impl SharedData,
     ) -> Action {
-        let acks = held.rules.events.on_filtered == OnFiltered::Ack && !self.shadow;
+        let acks = rules.events.on_filtered == OnFiltered::Ack && !self.shadow;
         if facts.filtered && acks {
             return Action::Ack(facts);
         }
-        if let Some((authority, path)) = &held.place {
-            let of = Fingerprint::of(authority, path, &facts.api_key, digest);
+        if let Some((authority, path)) = place {
+            let of = Fingerprint::of(&authority, &path, &facts.api_key, digest);
             let seen = policy.dedupe.reserve(shared, of, now_ms);
             let acks = policy.dedupe.mode == Mode::Ack && !self.shadow;
             facts.repeat = match seen {
@@ -322,16 +327,15 @@ fn judge_head(
     Ok(token)
 }
 
-fn facts(held: &Held, body: &[u8], now_ms: u64) -> Box<Facts> {
+fn facts(token: Token, rules: &Rules, body: &[u8], now_ms: u64) -> Box<Facts> {
     let envelope = Envelope::parse(body).ok();
-    let events = &held.rules.events;
-    let issued_at_s = held.token.issued_at_s;
+    let wanted = envelope.as_ref().is_none_or(|envelope| rules.events.wants(&envelope.event));
     Box::new(Facts {
-        filtered: envelope.as_ref().is_some_and(|envelope| !events.wants(&envelope.event)),
+        filtered: !wanted,
         envelope,
-        api_key: held.token.api_key.clone(),
-        secret_index: held.token.secret_index,
-        token_age_s: issued_at_s.map(|at_s| seconds(now_ms).saturating_sub(at_s)),
+        secret_index: token.secret_index,
+        token_age_s: token.issued_at_s.map(|at_s| seconds(now_ms).saturating_sub(at_s)),
+        api_key: token.api_key,
         body_bytes: body.len(),
         ..Facts::default()
     })

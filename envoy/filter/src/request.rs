@@ -288,28 +288,9 @@ impl Request {
                 self.settle(proxy, shared, None);
                 answer(proxy, &Refusal::Unreadable.answer())
             }
-            Action::Ack(facts) => {
-                shared.metrics.verified(proxy, &facts, Counted::Acknowledged, self.head_ms);
-                // For the access log: this request goes nowhere.
-                publish(proxy, shared, &facts);
-                let delivered = facts.repeat == Repeat::Delivered;
-                let result = if delivered { "duplicate" } else { "filtered" };
-                proxy.note("verdict", result);
-                answer(proxy, &acknowledged(result))
-            }
-            Action::Refuse(refusal) => {
-                shared.metrics.rejected(&refusal);
-                proxy.note("verdict", refusal.code());
-                answer(proxy, &refusal.answer())
-            }
-            Action::Excuse(refusal) => {
-                shared.metrics.excused(&refusal);
-                proxy.note("shadow", refusal.code());
-                if shared.policy.hold_headers {
-                    write(proxy, &shared.names.excused(&refusal));
-                }
-                Flow::Continue
-            }
+            Action::Ack(facts) => acknowledge(proxy, shared, &facts, self.head_ms),
+            Action::Refuse(refusal) => refuse(proxy, shared, &refusal),
+            Action::Excuse(refusal) => excuse(proxy, shared, &refusal),
         }
     }
 
@@ -322,6 +303,40 @@ impl Request {
             shared.metrics.settled(settled);
         }
     }
+}
+
+// What is answered here stands apart from what is forwarded: nearly every request is forwarded, and
+// each page of code that it runs through is a page to fetch.
+
+#[cold]
+#[inline(never)]
+fn acknowledge(proxy: &impl Proxy, shared: &Shared, facts: &Facts, head_ms: u64) -> Flow {
+    shared.metrics.verified(proxy, facts, Counted::Acknowledged, head_ms);
+    // For the access log: this request goes nowhere.
+    publish(proxy, shared, facts);
+    let delivered = facts.repeat == Repeat::Delivered;
+    let result = if delivered { "duplicate" } else { "filtered" };
+    proxy.note("verdict", result);
+    answer(proxy, &acknowledged(result))
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(proxy: &impl Proxy, shared: &Shared, refusal: &Refusal) -> Flow {
+    shared.metrics.rejected(refusal);
+    proxy.note("verdict", refusal.code());
+    answer(proxy, &refusal.answer())
+}
+
+#[cold]
+#[inline(never)]
+fn excuse(proxy: &impl Proxy, shared: &Shared, refusal: &Refusal) -> Flow {
+    shared.metrics.excused(refusal);
+    proxy.note("shadow", refusal.code());
+    if shared.policy.hold_headers {
+        write(proxy, &shared.names.excused(refusal));
+    }
+    Flow::Continue
 }
 
 /// If even the answer cannot be sent, the request stays held until the proxy's own time-outs.

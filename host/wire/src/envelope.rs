@@ -174,7 +174,7 @@ impl<'a> Draft<'a> {
                 self.ingress = self.ingress.or(object(reader, Place::ingress_member)?);
             }
             b"job" => self.job = object(reader, Place::job_member)?,
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -198,7 +198,7 @@ impl<'a> Place<'a> {
         match name {
             b"sid" => self.room_sid = text(reader)?,
             b"name" => self.room_name = text(reader)?,
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ impl<'a> Place<'a> {
     ) -> Result<(), json::Error> {
         match name {
             b"identity" => self.identity = text(reader)?,
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ impl<'a> Place<'a> {
             b"room_id" => self.room_sid = self.room_sid.or(text(reader)?),
             b"roomName" => self.room_name = text(reader)?.or(self.room_name),
             b"room_name" => self.room_name = self.room_name.or(text(reader)?),
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -241,7 +241,7 @@ impl<'a> Place<'a> {
                 let state = object(reader, Place::ingress_state_member)?;
                 self.room_sid = state.and_then(|state| state.room_sid);
             }
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl<'a> Place<'a> {
         match name {
             b"roomId" => self.room_sid = text(reader)?.or(self.room_sid),
             b"room_id" => self.room_sid = self.room_sid.or(text(reader)?),
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -272,7 +272,7 @@ impl<'a> Place<'a> {
                 let participant = object(reader, Place::participant_member)?;
                 self.identity = participant.and_then(|participant| participant.identity);
             }
-            _ => drop(reader.value()?),
+            _ => reader.skip()?,
         }
         Ok(())
     }
@@ -298,13 +298,13 @@ fn integer(reader: &mut Reader<'_>) -> Result<Option<i64>, json::Error> {
 /// An object, read member by member.
 fn object<'a>(
     reader: &mut Reader<'a>,
-    member: impl Fn(&mut Place<'a>, &mut Reader<'a>, &[u8]) -> Result<(), json::Error>,
+    member: fn(&mut Place<'a>, &mut Reader<'a>, &[u8]) -> Result<(), json::Error>,
 ) -> Result<Option<Place<'a>>, json::Error> {
     if !reader.at_object() {
-        return reader.value().map(|_| None);
+        return reader.skip().map(|()| None);
     }
     let mut place = Place::default();
-    reader.object(|reader, name| member(&mut place, reader, name))?;
+    reader.object(&mut |reader, name| member(&mut place, reader, name))?;
     Ok(Some(place))
 }
 

@@ -10,12 +10,10 @@
 //! [`MEMBERS_MAX`] members in open objects. Not guaranteed: which of several errors in one document
 //! is reported.
 
-use std::borrow::Cow;
-
 mod number;
 mod text;
 
-pub(crate) use text::Text;
+pub(crate) use text::{Text, position};
 
 /// Deepest nesting, counting the outermost object as one.
 pub const DEPTH_MAX: usize = 64;
@@ -112,20 +110,32 @@ pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
-    /// Member names of all open objects, the outermost first, with their offsets.
-    names: Vec<(Cow<'a, [u8]>, usize)>,
+    /// Member names of all open objects, the outermost first.
+    names: Vec<Name<'a>>,
 }
+
+/// A member's name, as the duplicate check needs it.
+struct Name<'a> {
+    /// Different for most names that differ, equal for names that are.
+    mark: u32,
+    text: Text<'a>,
+    at: usize,
+}
+
+/// What an object's members are handed to: reads or skips the value.
+type Member<'m, 'a> = &'m mut dyn FnMut(&mut Reader<'a>, &[u8]) -> Result<(), Error>;
 
 /// Reads `bytes` as one object and hands each member to `member`, which must read or skip its
 /// value.
 pub(crate) fn document<'a>(
     bytes: &'a [u8],
-    member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<(), Error>,
+    mut member: impl FnMut(&mut Reader<'a>, &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut reader = Reader { bytes, at: 0, depth: 0, names: Vec::with_capacity(PAIRWISE_MAX) };
+    let names = Vec::with_capacity(2 * PAIRWISE_MAX);
+    let mut reader = Reader { bytes, at: 0, depth: 0, names };
     reader.space();
     match reader.peek() {
-        Some(b'{') => reader.object(member)?,
+        Some(b'{') => reader.object(&mut member)?,
         Some(b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
             return Err(Error::NotAnObject { at: reader.at });
         }
@@ -186,28 +196,36 @@ impl<'a> Reader<'a> {
     pub(crate) fn value(&mut self) -> Result<Value<'a>, Error> {
         match self.peek() {
             Some(b'"') => Ok(Value::Text(self.string()?)),
-            Some(b'{') => {
-                self.object(|reader, _| reader.value().map(drop))?;
-                Ok(Value::Object)
-            }
-            Some(b'[') => {
-                self.list()?;
-                Ok(Value::List)
-            }
             Some(b'-' | b'0'..=b'9') => Ok(self.number()?.map_or(Value::Number, Value::Integer)),
-            Some(b't') => self.literal(b"true", Value::Bool),
-            Some(b'f') => self.literal(b"false", Value::Bool),
-            Some(b'n') => self.literal(b"null", Value::Null),
+            first => {
+                self.skip()?;
+                Ok(match first {
+                    Some(b'{') => Value::Object,
+                    Some(b'[') => Value::List,
+                    Some(b'n') => Value::Null,
+                    _ => Value::Bool,
+                })
+            }
+        }
+    }
+
+    /// Leaves the next value behind, checked as strictly as one that is kept.
+    pub(crate) fn skip(&mut self) -> Result<(), Error> {
+        match self.peek() {
+            Some(b'"') => self.string().map(drop),
+            Some(b'{') => self.object(&mut |reader, _| reader.skip()),
+            Some(b'[') => self.list(),
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
             _ => Err(self.unexpected()),
         }
     }
 
     /// An object, member by member. Refused when no object comes next: ask [`Reader::at_object`]
-    /// first.
-    pub(crate) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, &[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    /// first. Compiled once, whoever wants the members: code that is not there need not be fetched.
+    pub(crate) fn object(&mut self, member: Member<'_, 'a>) -> Result<(), Error> {
         self.expect(b'{')?;
         self.enter()?;
         let first = self.names.len();
@@ -223,12 +241,21 @@ impl<'a> Reader<'a> {
             if self.names.len() == MEMBERS_MAX {
                 return Err(Error::TooManyMembers { at });
             }
-            let name = self.string()?.bytes();
-            self.names.push((name.clone(), at));
+            let text = self.string()?;
             self.space();
             self.expect(b':')?;
             self.space();
-            member(self, &name)?;
+            match text.raw() {
+                Some(name) => {
+                    self.names.push(Name { mark: mark(name), text, at });
+                    member(self, name)?;
+                }
+                None => {
+                    let name = text.bytes();
+                    self.names.push(Name { mark: mark(&name), text, at });
+                    member(self, &name)?;
+                }
+            }
             if !self.more(b'}')? {
                 break;
             }
@@ -246,7 +273,7 @@ impl<'a> Reader<'a> {
             return self.leave();
         }
         loop {
-            self.value()?;
+            self.skip()?;
             if !self.more(b']')? {
                 return self.leave();
             }
@@ -284,17 +311,16 @@ impl<'a> Reader<'a> {
     /// Looks at the names from `first` on: those of the object that is about to close.
     fn no_duplicates(&mut self, first: usize) -> Result<(), Error> {
         let names = self.names.get_mut(first..).unwrap_or_default();
-        if names.len() <= PAIRWISE_MAX {
-            for (n, (name, at)) in names.iter().enumerate() {
-                if names.iter().take(n).any(|(earlier, _)| earlier == name) {
-                    return Err(Error::DuplicateMember { at: *at });
-                }
-            }
-            return Ok(());
+        if names.len() > PAIRWISE_MAX {
+            return no_duplicates_of_many(names);
         }
-        names.sort_unstable();
-        let again = names.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1);
-        again.min().map_or(Ok(()), |at| Err(Error::DuplicateMember { at }))
+        for (n, name) in names.iter().enumerate() {
+            let earlier = names.get(..n).unwrap_or_default();
+            if earlier.iter().any(|other| other.mark == name.mark && other.same(name)) {
+                return Err(Error::DuplicateMember { at: name.at });
+            }
+        }
+        Ok(())
     }
 
     fn string(&mut self) -> Result<Text<'a>, Error> {
@@ -303,11 +329,12 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
-    fn literal(&mut self, word: &[u8], value: Value<'a>) -> Result<Value<'a>, Error> {
-        for byte in word {
-            self.expect(*byte)?;
+    fn literal(&mut self, word: &[u8]) -> Result<(), Error> {
+        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            self.at += word.len();
+            return Ok(());
         }
-        Ok(value)
+        word.iter().try_for_each(|byte| self.expect(*byte))
     }
 
     fn peek(&self) -> Option<u8> {
@@ -340,6 +367,31 @@ impl<'a> Reader<'a> {
             Some(_) => Error::Syntax { at },
         }
     }
+}
+
+// === impl Name ===
+
+impl Name<'_> {
+    /// Whether both stand for the same characters.
+    #[cold]
+    fn same(&self, other: &Self) -> bool {
+        self.text.bytes() == other.text.bytes()
+    }
+}
+
+/// Of the length and the two ends.
+fn mark(name: &[u8]) -> u32 {
+    let ([first, .., last] | [first @ last]) = name else { return 0 };
+    u32::from(*first) << 8 | u32::from(*last) | u32::try_from(name.len()).unwrap_or(0) << 16
+}
+
+/// By sorting. The second one of the first pair in the document is reported.
+#[cold]
+fn no_duplicates_of_many(names: &[Name<'_>]) -> Result<(), Error> {
+    let mut names: Vec<_> = names.iter().map(|name| (name.text.bytes(), name.at)).collect();
+    names.sort_unstable();
+    let again = names.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1);
+    again.min().map_or(Ok(()), |at| Err(Error::DuplicateMember { at }))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@
 //! verifies until then; dedupe by event id ends that), and nothing but the body: LiveKit signs no
 //! URL, method or header.
 
-use crate::body_hash::BodyHash;
+use crate::body_hash::{self, BodyHash};
 use crate::json;
 use crate::keys::{KeyRing, Mismatch};
 
@@ -316,8 +316,7 @@ impl Token {
     /// # Errors
     /// [`Rejection::ShaMismatch`].
     pub fn check_body(&self, body_sha256: &[u8; 32]) -> Result<(), Rejection> {
-        use subtle::ConstantTimeEq as _;
-        if self.body_sha256.ct_eq(body_sha256).into() {
+        if body_hash::same(&self.body_sha256, body_sha256).into() {
             Ok(())
         } else {
             Err(Rejection::ShaMismatch)

@@ -21,7 +21,10 @@ fn every_row_of_the_edge_is_there_and_another_build_beside_ours() -> Result<()> 
         "ours / jwt_authn, answered",
         "ours: CPU added",
         "ours / filter, CPU",
-        "ours: resident memory",
+        "ours: instructions of wasm",
+        "filter: calls into Envoy",
+        "ours: resident memory, 1 worker",
+        "ours: each further worker",
     ] {
         ensure!(text.contains(row), "no {row:?} in\n{text}");
     }

@@ -5,16 +5,21 @@
 //! with one worker and without an access log; slices of the cases alternate, so that whatever the
 //! machine does meanwhile happens to all, and a ratio is of one round. Every round counts. CPU is
 //! the scheduler's time of the Envoy process over the requests answered in the slice: it suffers
-//! less from a busy machine than the throughput does. A refused head closes its connection, so the
-//! cases that refuse also pay for a new one each time; they are compared with each other.
+//! less from a busy machine than the throughput does. Instructions of wasm and calls into the proxy
+//! are counted in wasmtime and do not suffer at all. A refused head closes its connection, so the
+//! cases that refuse also pay for a new one each time; they are compared with each other. Memory is
+//! that of Envoys of their own, with one worker and with more.
 //!
 //! Not in the numbers: TLS, the network, more than one worker.
 
 mod host;
 mod load;
+mod memory;
 
 use super::table::Table;
 use super::verify;
+use crate::edge::cost;
+use crate::edge::guest::Code;
 use crate::envoy::{Envoy, Setup, root};
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
@@ -59,7 +64,12 @@ struct Case {
 /// When an Envoy does not start, an answer is not the expected one, or the table cannot be written.
 pub fn run(plan: Plan, filters: &[&Path], table: &mut Table<'_>) -> anyhow::Result<()> {
     let host = Host::start()?;
-    let mut cases = cases(&host, filters)?;
+    // The run is shorter than a token lives.
+    let now_s = SystemClock.now().as_secs();
+    let body = verify::body("EV_bench", now_s, EVENT_BYTES)?;
+    let request = |secret: &str| request(&body, secret, now_s);
+    let yaml = Yaml::read()?;
+    let mut cases = cases(&yaml, &host, filters, request)?;
     for round in 0..=plan.rounds {
         for case in &mut cases {
             let cpu_ns = cpu_ns(case.envoy.process_id())?;
@@ -78,7 +88,10 @@ pub fn run(plan: Plan, filters: &[&Path], table: &mut Table<'_>) -> anyhow::Resu
         plan.rounds, plan.slice
     );
     table.section("Envoy: no filter, jwt_authn (no body check), ours", how)?;
-    tell(&cases, table)
+    tell(&cases, table)?;
+    drop(cases);
+    count(&body, now_s, filters, table)?;
+    memory::run(&yaml, host.address(), &request(SECRET), table)
 }
 
 fn tell(cases: &[Case], table: &mut Table<'_>) -> anyhow::Result<()> {
@@ -109,28 +122,50 @@ fn tell(cases: &[Case], table: &mut Table<'_>) -> anyhow::Result<()> {
         let what = format!("ours / {}, CPU", other.name);
         table.ratio(&what, &cpu(ours), &cpu(other), "")?;
     }
-    for case in [none, jwt, ours] {
-        let mib = memory_mib(case.envoy.process_id())?;
-        table.value(&format!("{}: resident memory", case.name), &[mib], "MiB", "")?;
+    Ok(())
+}
+
+/// What can be counted, whatever else the machine does: of our filter and of each other build.
+fn count(body: &str, now_s: i64, filters: &[&Path], table: &mut Table<'_>) -> anyhow::Result<()> {
+    let now_ms = u64::try_from(now_s)? * 1_000;
+    let mut told = |name: &str, code: &Code| -> anyhow::Result<()> {
+        let cost = cost::accepted(code, JSON, body.as_bytes(), now_ms)?;
+        let calls: u32 = cost.calls.values().sum();
+        let instructions = cost.instructions as f64;
+        table.value(&format!("{name}: instructions of wasm"), &[instructions], "", "")?;
+        table.value(&format!("{name}: calls into Envoy"), &[f64::from(calls)], "", "")?;
+        Ok(())
+    };
+    told("ours", &Code::load()?)?;
+    for filter in filters {
+        told(&stem(filter), &Code::read(filter)?)?;
     }
     Ok(())
 }
 
-fn cases(host: &Host, filters: &[&Path]) -> anyhow::Result<Vec<Case>> {
-    let body = verify::body("EV_bench", SystemClock.now().as_secs(), EVENT_BYTES)?.into_bytes();
-    // The run is shorter than a token lives.
-    let now_s = SystemClock.now().as_secs();
-    let request = |secret: &str| {
-        let token = sign::authorization(API_KEY, secret.as_bytes(), &body, now_s);
-        let head = format!(
-            "POST /webhook HTTP/1.1\r\nhost: edge.example\r\nuser-agent: Go-http-client/1.1\r\n\
-             content-length: {}\r\nauthorization: {token}\r\n\
-             content-type: application/webhook+json\r\naccept-encoding: gzip\r\n\r\n",
-            body.len()
-        );
-        [head.as_bytes(), &body].concat()
-    };
-    let yaml = Yaml::read()?;
+/// A filter's name in the table.
+fn stem(filter: &Path) -> String {
+    filter.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// As LiveKit sends it.
+fn request(body: &str, secret: &str, now_s: i64) -> Vec<u8> {
+    let token = sign::authorization(API_KEY, secret.as_bytes(), body.as_bytes(), now_s);
+    let head = format!(
+        "POST /webhook HTTP/1.1\r\nhost: edge.example\r\nuser-agent: Go-http-client/1.1\r\n\
+         content-length: {}\r\nauthorization: {token}\r\n\
+         content-type: application/webhook+json\r\naccept-encoding: gzip\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
+}
+
+fn cases(
+    yaml: &Yaml,
+    host: &Host,
+    filters: &[&Path],
+    request: impl Fn(&str) -> Vec<u8>,
+) -> anyhow::Result<Vec<Case>> {
     let (none, jwt, ours) = (yaml.none(), yaml.jwt(), yaml.ours());
     let mut cases = Vec::new();
     let mut case = |name: &str, setup: &Setup, secret: &str, status| -> anyhow::Result<()> {
@@ -146,8 +181,7 @@ fn cases(host: &Host, filters: &[&Path]) -> anyhow::Result<Vec<Case>> {
     case("ours refusing", &ours, "guess", 401)?;
     for filter in filters {
         let path = filter.display().to_string();
-        let name = filter.file_stem().unwrap_or_default().to_string_lossy();
-        case(&name, &ours.clone().edit("target/wasm/filter.wasm", &path), SECRET, 200)?;
+        case(&stem(filter), &ours.clone().edit("target/wasm/filter.wasm", &path), SECRET, 200)?;
     }
     Ok(cases)
 }

@@ -25,6 +25,8 @@ pub struct World {
     pub log: RefCell<Vec<(Level, String)>>,
     /// For which stream the filter speaks.
     pub speaker: Cell<u32>,
+    /// How often the filter asked for what, in a request.
+    pub calls: RefCell<BTreeMap<&'static str, u32>>,
     streams: RefCell<BTreeMap<u32, Stream>>,
     metrics: RefCell<Vec<(Metric, String, Vec<u64>)>>,
     shared: RefCell<BTreeMap<String, (Vec<u8>, u32)>>,
@@ -79,6 +81,10 @@ impl World {
         found.map_or(0, |(_, _, values)| values.iter().sum())
     }
 
+    fn called(&self, name: &'static str) {
+        *self.calls.borrow_mut().entry(name).or_default() += 1;
+    }
+
     fn ours<T>(&self, look: impl FnOnce(&mut Stream) -> T) -> Option<T> {
         self.stream(self.speaker.get(), look)
     }
@@ -101,6 +107,7 @@ impl Proxy for World {
     }
 
     fn now_ms(&self) -> Option<u64> {
+        self.called("now_ms");
         Some(self.now_ms.get())
     }
 
@@ -133,6 +140,7 @@ impl Proxy for World {
     }
 
     fn add(&self, id: u32, by: u32) {
+        self.called("add");
         self.record(id, by.into());
     }
 
@@ -147,59 +155,74 @@ impl Proxy for World {
     }
 
     fn pairs(&self, map: Map) -> Option<Vec<u8>> {
+        self.called("pairs");
         self.lines(map, |lines| write_pairs(lines))
     }
 
     fn value(&self, map: Map, name: &str) -> Option<Vec<u8>> {
+        self.called("value");
         let name = name.as_bytes();
         let first = |lines: &mut Lines| lines.iter().find(|(own, _)| own == name).cloned();
         Some(self.lines(map, first)??.1)
     }
 
     fn remove(&self, map: Map, name: &[u8]) -> bool {
+        self.called("remove");
         self.lines(map, |lines| lines.retain(|(own, _)| own != name)).is_some()
     }
 
     fn set(&self, name: &str, value: &[u8]) -> bool {
+        self.called("set");
         let line = (name.as_bytes().to_vec(), value.to_vec());
-        self.remove(Map::RequestHeaders, name.as_bytes())
-            && self.lines(Map::RequestHeaders, |lines| lines.push(line)).is_some()
+        let put = |lines: &mut Lines| {
+            lines.retain(|(own, _)| own != name.as_bytes());
+            lines.push(line);
+        };
+        self.lines(Map::RequestHeaders, put).is_some()
     }
 
     fn body(&self, max: usize) -> Option<Vec<u8>> {
+        self.called("body");
         let body = self.ours(|stream| stream.body.iter().take(max).copied().collect::<Vec<_>>())?;
         // As Envoy: there is no buffer before the first byte.
         (!body.is_empty()).then_some(body)
     }
 
     fn send(&self, answer: &Answer) -> bool {
+        self.called("send");
         self.ours(|stream| stream.answer = Some(answer.clone())).is_some()
     }
 
     fn resume(&self) -> bool {
+        self.called("resume");
         self.ours(|stream| stream.resumed = true).is_some()
     }
 
     fn rematch_route(&self) -> bool {
+        self.called("rematch_route");
         self.ours(|stream| stream.rematched = true).is_some()
     }
 
     fn note(&self, name: &str, value: &str) -> bool {
+        self.called("note");
         let pair = (name.to_owned(), value.to_owned());
         self.ours(|stream| stream.notes.extend([pair])).is_some()
     }
 
     fn answer_details(&self) -> Option<Vec<u8>> {
+        self.called("answer_details");
         self.ours(|stream| stream.details.clone().into_bytes())
     }
 }
 
 impl SharedData for World {
     fn shared(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.called("shared");
         self.shared.borrow().get(key).cloned()
     }
 
     fn share(&self, key: &str, value: &[u8], cas: u32) -> bool {
+        self.called("share");
         let mut values = self.shared.borrow_mut();
         let old = values.get(key).map(|(_, number)| *number);
         // As Envoy: 0 overwrites, and what is not there takes any number.

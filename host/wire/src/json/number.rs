@@ -9,6 +9,9 @@ const NUMBER_LIMIT: f64 = 1.79e308;
 /// A number of fewer characters and without an exponent is below [`NUMBER_LIMIT`].
 const NUMBER_BYTES_SAFE: usize = 300;
 
+/// So many digits and a sign fit 64 bits.
+const INTEGER_BYTES_SAFE: usize = 18;
+
 impl Reader<'_> {
     /// A number: its value when it is an integer that fits.
     pub(super) fn number(&mut self) -> Result<Option<i64>, Error> {
@@ -30,6 +33,9 @@ impl Reader<'_> {
             self.digits()?;
         }
         let digits = self.bytes.get(start..self.at).unwrap_or_default();
+        if whole && digits.len() <= INTEGER_BYTES_SAFE {
+            return Ok(Some(integer(digits)));
+        }
         let digits = std::str::from_utf8(digits).unwrap_or_default();
         if exponent || digits.len() > NUMBER_BYTES_SAFE {
             let value: f64 = digits.parse().unwrap_or(f64::INFINITY);
@@ -50,4 +56,11 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// The value of at most [`INTEGER_BYTES_SAFE`] characters, digits with or without a minus.
+fn integer(text: &[u8]) -> i64 {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let value = digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit & 0x0f));
+    if digits.len() == text.len() { value } else { -value }
 }

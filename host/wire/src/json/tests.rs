@@ -116,6 +116,13 @@ fn integers_are_told_from_other_numbers() {
         found.unwrap()
     };
     assert_eq!(kind("-12"), Ok(-12));
+    assert_eq!(kind("-0"), Ok(0));
+    for digits in 1..=18 {
+        let text = &"987654321098765432"[..digits];
+        assert_eq!(kind(text), Ok(text.parse().unwrap()));
+        assert_eq!(kind(&format!("-{text}")), Ok(-text.parse::<i64>().unwrap()));
+    }
+    assert_eq!(kind("-9223372036854775808"), Ok(i64::MIN));
     assert_eq!(kind("9223372036854775807"), Ok(i64::MAX));
     assert_eq!(kind("9223372036854775808"), Err("Number".to_owned()));
     assert_eq!(kind("1.0"), Err("Number".to_owned()));
@@ -133,4 +140,28 @@ fn finds_the_end_of_a_string_at_every_distance() {
             assert_eq!(found.text(), expected);
         }
     }
+}
+
+#[test]
+fn finds_a_byte_at_every_distance() {
+    for length in 0..40 {
+        for at in 0..length {
+            let mut bytes = vec![b'-'; length];
+            assert_eq!(position(&bytes, b'.'), None);
+            // A borrow from a lower byte must not show as a hit, a later hit not as the first.
+            bytes[at..].fill(b'/');
+            assert_eq!(position(&bytes, b'.'), None);
+            bytes[at] = b'.';
+            bytes[length - 1] = b'.';
+            assert_eq!(position(&bytes, b'.'), Some(at));
+        }
+    }
+}
+
+#[test]
+fn names_of_one_mark_are_told_apart() {
+    assert_eq!(mark(b"axbxc"), mark(b"aybyc"));
+    accepted(r#"{"axbxc":1,"aybyc":2}"#);
+    refused(r#"{"axbxc":1,"aybyc":2,"axbxc":3}"#, "duplicate_member", 21);
+    refused(r#"{"axbxc":1,"aybyc":2,"a\u0078bxc":3}"#, "duplicate_member", 21);
 }

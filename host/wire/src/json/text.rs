@@ -37,7 +37,10 @@ pub(super) fn scan(bytes: &[u8], start: usize) -> Result<(Text<'_>, usize), Erro
             Some(b'"') => break,
             Some(b'\\') => {
                 escaped = true;
-                at = escape(bytes, at)?.1;
+                at = match bytes.get(at + 1) {
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at + 2,
+                    _ => escape(bytes, at)?.1,
+                };
             }
             Some(byte) if *byte < 0x20 => return Err(Error::Syntax { at }),
             Some(byte) => {
@@ -66,6 +69,21 @@ fn first_special(word: u64) -> Option<usize> {
     let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
     let marks = control | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c));
     (marks != 0).then_some(marks.trailing_zeros() as usize / 8)
+}
+
+/// Where `byte` first stands, eight bytes at a time.
+pub(crate) fn position(bytes: &[u8], byte: u8) -> Option<usize> {
+    let mut at = 0;
+    while let Some(word) = word(bytes, at) {
+        let word = word ^ (ONES * u64::from(byte));
+        let marks = word.wrapping_sub(ONES) & !word & HIGHS;
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?.iter();
+    rest.zip(at..).find_map(|(own, at)| (*own == byte).then_some(at))
 }
 
 /// The character that the escape at `at` stands for, and the offset behind it.
@@ -113,6 +131,11 @@ fn hex4(bytes: &[u8], at: usize) -> Result<u32, Error> {
 // === impl Text ===
 
 impl<'a> Text<'a> {
+    /// The string as it stands, when nothing in it is escaped.
+    pub(super) fn raw(self) -> Option<&'a [u8]> {
+        (!self.escaped).then_some(self.raw)
+    }
+
     /// The string's UTF-8.
     pub(crate) fn bytes(self) -> Cow<'a, [u8]> {
         if !self.escaped {
@@ -136,11 +159,13 @@ impl<'a> Text<'a> {
         Cow::Owned(plain)
     }
 
-    /// The string itself.
+    /// The string itself. The scan has checked that it is UTF-8.
     pub(crate) fn text(self) -> Cow<'a, str> {
         match self.bytes() {
-            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+            Cow::Borrowed(bytes) => {
+                std::str::from_utf8(bytes).map_or(Cow::Borrowed(""), Cow::Borrowed)
+            }
+            Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).unwrap_or_default()),
         }
     }
 

@@ -8,8 +8,8 @@ use super::{Part, Rejection, TOKEN_BYTES_MAX};
 use crate::json::{self, Value};
 use crate::sign;
 
-/// Parts up to this many characters, which all of LiveKit's are, are decoded into a small buffer.
-const SMALL_CHARS: usize = 1024;
+/// Parts up to this many characters, which all of LiveKit's are, are decoded on the stack.
+const SMALL_CHARS: usize = 512;
 
 /// A token cut at its dots.
 pub(super) struct Compact<'v> {
@@ -34,7 +34,7 @@ pub(super) fn single<'v>(
         0 => Err(Rejection::NoToken),
         bytes if bytes > TOKEN_BYTES_MAX => Err(Rejection::TokenTooLong { bytes }),
         // Proxies join repeated headers with a comma, which no token contains.
-        _ if value.contains(&b',') => Err(Rejection::MultipleTokens),
+        _ if json::position(value, b',').is_some() => Err(Rejection::MultipleTokens),
         _ => Ok(value),
     }
 }
@@ -53,6 +53,12 @@ fn after_bearer(value: &[u8]) -> Option<&[u8]> {
     (spaced && scheme.eq_ignore_ascii_case(b"bearer")).then(|| stripped(rest))
 }
 
+/// What stands before the first dot and behind it.
+fn at_dot(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = json::position(value, b'.')?;
+    Some((value.get(..at)?, value.get(at + 1..)?))
+}
+
 // === impl Compact ===
 
 impl<'v> Compact<'v> {
@@ -62,22 +68,14 @@ impl<'v> Compact<'v> {
             Some(token) => token,
             None => value,
         };
-        let mut dots = value.iter().enumerate().filter(|(_, byte)| **byte == b'.');
-        let (Some((first, _)), Some((second, _)), None) = (dots.next(), dots.next(), dots.next())
-        else {
-            let found = value.split(|byte| *byte == b'.').count();
-            return Err(Rejection::Parts { found });
-        };
-        let (signed, signature) = value.split_at(second);
-        let (header, payload) = signed.split_at(first);
-        // Each split leaves its dot at the front of the second half.
-        let (payload, signature) = (payload.get(1..), signature.get(1..));
-        Ok(Self {
-            header,
-            payload: payload.unwrap_or_default(),
-            signature: signature.unwrap_or_default(),
-            signed,
-        })
+        let wrong = || Rejection::Parts { found: value.split(|byte| *byte == b'.').count() };
+        let (header, rest) = at_dot(value).ok_or_else(wrong)?;
+        let (payload, signature) = at_dot(rest).ok_or_else(wrong)?;
+        if at_dot(signature).is_some() {
+            return Err(wrong());
+        }
+        let signed = value.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        Ok(Self { header, payload, signature, signed })
     }
 
     /// The signature's bytes, or `None` when they are not 32.
@@ -96,9 +94,12 @@ impl<'v> Compact<'v> {
     /// HS256 and nothing critical. Members we do not know are ignored, whatever their type (RFC
     /// 7515, section 4).
     pub(super) fn check_header(&self) -> Result<(), Rejection> {
-        if self.header == sign::HEADER.as_bytes() {
-            return Ok(());
-        }
+        if self.header == sign::HEADER.as_bytes() { Ok(()) } else { self.check_other_header() }
+    }
+
+    /// One that LiveKit does not send.
+    #[cold]
+    fn check_other_header(&self) -> Result<(), Rejection> {
         decoded(self.header, Part::Header, |header| {
             let (mut alg, mut critical) = (None, None);
             let read = json::document(header, |reader, name| {
@@ -124,26 +125,18 @@ impl<'v> Compact<'v> {
     }
 }
 
-/// Decodes on the stack.
 fn decoded<T>(
     part: &[u8],
     which: Part,
     read: impl FnOnce(&[u8]) -> Result<T, Rejection>,
 ) -> Result<T, Rejection> {
-    if part.len() <= SMALL_CHARS {
-        decoded_within::<{ SMALL_CHARS / 4 * 3 }, T>(part, which, read)
+    let (mut small, mut large) = ([0; SMALL_CHARS / 4 * 3], Vec::new());
+    let buffer = if part.len() <= SMALL_CHARS {
+        &mut small[..]
     } else {
-        decoded_within::<{ TOKEN_BYTES_MAX / 4 * 3 }, T>(part, which, read)
-    }
-}
-
-fn decoded_within<const BYTES: usize, T>(
-    part: &[u8],
-    which: Part,
-    read: impl FnOnce(&[u8]) -> Result<T, Rejection>,
-) -> Result<T, Rejection> {
-    let mut buffer = [0; BYTES];
-    let bytes = URL_SAFE_NO_PAD.decode_slice(part, &mut buffer).ok();
-    let bytes = bytes.and_then(|bytes| buffer.get(..bytes));
-    read(bytes.ok_or(Rejection::Base64 { part: which })?)
+        large.resize(TOKEN_BYTES_MAX / 4 * 3, 0);
+        &mut large[..]
+    };
+    let bytes = URL_SAFE_NO_PAD.decode_slice(part, buffer).ok();
+    read(bytes.and_then(|bytes| buffer.get(..bytes)).ok_or(Rejection::Base64 { part: which })?)
 }
