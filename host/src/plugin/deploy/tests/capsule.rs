@@ -46,7 +46,8 @@ async fn capsule(pattern: &str) -> (Capsule, Bytes, Options) {
     };
     options.grant.state = StateAccess::None;
     let plugin = Plugin::load(&ENGINE, "sends", wasm.clone(), options.clone()).await.unwrap();
-    let version = Version::new(plugin, Digest::of(&wasm), Permissions::default(), start());
+    let asks = Permissions::default();
+    let version = Version::new(plugin, Digest::of(&wasm), asks, options.clone(), start());
     let input = Input {
         id: "ev_1".to_owned(),
         kind: "room_started".to_owned(),
@@ -61,7 +62,7 @@ async fn capsule(pattern: &str) -> (Capsule, Bytes, Options) {
     seen.tail.push("it is hush-hush");
     *seen.last_words.lock().unwrap() = Some("hush-hush!".to_owned());
     let fault = crate::plugin::Fault::Trap("no hush-hush".to_owned());
-    let capsule = Capsule::new(&version, &options, &input, &fault, (seen, usage), start());
+    let capsule = Capsule::new(&version, &input, &fault, (seen, usage), start());
     (capsule, wasm, options)
 }
 
