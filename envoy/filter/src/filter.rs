@@ -148,7 +148,7 @@ fn configured(proxy: &impl Proxy) -> Result<Shared, Vec<Problem>> {
     let keys = ring.secrets.len();
     proxy.log(Level::Info, &format!("livekit-webhook: configured with {keys} keys"));
     Ok(Shared {
-        names: Names::new(&settings.header_prefix),
+        names: Names::new(&settings.header_prefix, &settings.header_facts),
         strip_authorization: settings.strip_authorization,
         route_by_event: settings.route_by_event,
         metrics,

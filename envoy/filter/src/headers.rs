@@ -30,6 +30,11 @@ const FILTERED: usize = 6;
 const DUPLICATE: usize = 7;
 const SHADOW: usize = 8;
 
+/// The names of what is known of a request, which the operator may leave out. The others are marks:
+/// without one, what is let on would look like any other.
+pub const FACTS: [&str; 6] =
+    [NAMES[VERIFIED], NAMES[KEY], NAMES[EVENT], NAMES[EVENT_ID], NAMES[ROOM], NAMES[AGE_S]];
+
 /// Walks the ABI's list: a count, the lengths of each name and value, then the texts, each followed
 /// by a zero. All numbers are 32 bits, little endian. Ends early when it does not hold together.
 #[derive(Clone, Debug)]
@@ -46,7 +51,8 @@ type Pair<'a> = (&'a [u8], &'a [u8]);
 #[derive(Clone, Debug)]
 pub struct Names {
     prefix: String,
-    full: Vec<String>,
+    /// By index; `None`: not wanted.
+    full: Vec<Option<String>>,
 }
 
 /// The verdict headers of one request.
@@ -119,10 +125,11 @@ pub fn write_pairs(pairs: &[(impl AsRef<[u8]>, impl AsRef<[u8]>)]) -> Vec<u8> {
 // === impl Names ===
 
 impl Names {
-    /// The names under `prefix`.
-    pub fn new(prefix: &str) -> Self {
-        let full = NAMES.iter().map(|name| format!("{prefix}{name}")).collect();
-        Self { prefix: prefix.to_owned(), full }
+    /// The names under `prefix`; of [`FACTS`] only those in `wanted`.
+    pub fn new(prefix: &str, wanted: &[String]) -> Self {
+        let is_wanted = |name: &str| !FACTS.contains(&name) || wanted.iter().any(|own| own == name);
+        let full = NAMES.map(|name| is_wanted(name).then(|| format!("{prefix}{name}")));
+        Self { prefix: prefix.to_owned(), full: full.into() }
     }
 
     /// Whether a request's own header of this name is to be removed.
@@ -141,7 +148,7 @@ impl Names {
             verdict.some(ROOM, envelope.room_name.as_deref());
         }
         if let Some(age_s) = facts.token_age_s {
-            verdict.owned(AGE_S, age_s.to_string());
+            verdict.number(AGE_S, age_s);
         }
         if facts.filtered {
             verdict.line(FILTERED, "1");
@@ -153,6 +160,10 @@ impl Names {
         }
         verdict.some(SHADOW, facts.excused.as_ref().map(Refusal::code));
         verdict
+    }
+
+    fn wanted(&self, name: usize) -> Option<&str> {
+        self.full.get(name)?.as_deref()
     }
 
     /// The mark of what shadow mode lets on.
@@ -173,18 +184,14 @@ impl<'n> Verdict<'n> {
     }
 
     fn line(&mut self, name: usize, value: &'n str) {
-        if let Some(value) = encode(value) {
-            self.push(name, value);
+        if let (Some(full), Some(value)) = (self.names.wanted(name), encode(value)) {
+            self.lines.push((full, value));
         }
     }
 
-    fn owned(&mut self, name: usize, value: String) {
-        self.push(name, Cow::Owned(value));
-    }
-
-    fn push(&mut self, name: usize, value: Cow<'n, str>) {
-        if let Some(full) = self.names.full.get(name) {
-            self.lines.push((full, value));
+    fn number(&mut self, name: usize, value: i64) {
+        if let Some(full) = self.names.wanted(name) {
+            self.lines.push((full, Cow::Owned(value.to_string())));
         }
     }
 }

@@ -14,6 +14,7 @@ use livekit_webhook_wire::verify::{self, Verifier};
 use serde_json::{Map, Value};
 
 use crate::dedupe::{self, Ring};
+use crate::headers::FACTS;
 use crate::policy::{Events, OnFiltered, Policy, Route, Rules};
 use crate::rate::Rate;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub rate: Option<Rate>,
     /// Under which names the verdict goes to the host. Stripped from every request.
     pub header_prefix: String,
+    /// Which of [`FACTS`] the host is told.
+    pub header_facts: Vec<String>,
     /// Whether the token is kept from the host.
     pub strip_authorization: bool,
     /// Whether the route is chosen again after the verdict.
@@ -127,8 +130,12 @@ impl Settings {
 
         let mut headers = root.section("headers");
         let header_prefix = headers.prefix("prefix", "x-livekit-");
+        let header_facts = header_facts(&mut headers);
         let strip_authorization = headers.bool("strip_authorization", false);
         headers.finish();
+        if route_by_event && header_facts.is_empty() {
+            root.problem("route_by_event", "needs a header to choose by: see `headers.set`");
+        }
         root.finish();
 
         Self {
@@ -141,6 +148,7 @@ impl Settings {
             dedupe,
             rate,
             header_prefix,
+            header_facts,
             strip_authorization,
             route_by_event,
         }
@@ -248,6 +256,17 @@ fn dedupe(mut section: Section<'_>) -> Ring {
     };
     section.finish();
     ring
+}
+
+fn header_facts(section: &mut Section<'_>) -> Vec<String> {
+    let facts = section.strings("set", &FACTS, 0);
+    for (index, name) in facts.iter().enumerate() {
+        if !FACTS.contains(&name.as_str()) {
+            let text = format!("must be one of {}", FACTS.join(", "));
+            section.problem(&format!("set[{index}]"), text);
+        }
+    }
+    facts
 }
 
 fn rate(mut section: Section<'_>) -> Rate {

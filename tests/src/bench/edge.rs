@@ -1,7 +1,8 @@
 //! Envoy in front of a host that does nothing: what verifying costs there.
 //!
 //! Cases: no filter; native jwt_authn, which checks the token's HS256 and nothing of the body;
-//! ours, with its event filter; and both refusing a wrong signature. Each has an Envoy of its own
+//! ours, with its event filter, and the same without verdict headers; and both refusing a wrong
+//! signature. Each has an Envoy of its own
 //! with one worker and without an access log; slices of the cases alternate, so that whatever the
 //! machine does meanwhile happens to all, and a ratio is of one round. Every round counts. CPU is
 //! the scheduler's time of the Envoy process over the requests answered in the slice: it suffers
@@ -95,7 +96,7 @@ pub fn run(plan: Plan, filters: &[&Path], table: &mut Table<'_>) -> anyhow::Resu
 }
 
 fn tell(cases: &[Case], table: &mut Table<'_>) -> anyhow::Result<()> {
-    let [none, jwt, ours, jwt_refuses, refuses, others @ ..] = cases else {
+    let [none, jwt, ours, bare, jwt_refuses, refuses, others @ ..] = cases else {
         anyhow::bail!("cases are missing");
     };
     for case in cases {
@@ -111,12 +112,14 @@ fn tell(cases: &[Case], table: &mut Table<'_>) -> anyhow::Result<()> {
     table.ratio("jwt_authn / no filter, answered", &rate(jwt), &rate(none), "")?;
     table.ratio("no filter / ours, CPU", &cpu(none), &cpu(ours), ">= 0.76")?;
     table.ratio("jwt_authn / ours, CPU", &cpu(jwt), &cpu(ours), ">= 1.00")?;
+    table.ratio("jwt_authn / ours without headers, CPU", &cpu(jwt), &cpu(bare), "")?;
     table.ratio("refusing: jwt_authn / ours, CPU", &cpu(jwt_refuses), &cpu(refuses), "")?;
     let added = |of: &Case| -> Vec<f64> {
         cpu(of).iter().zip(cpu(none)).map(|(own, none)| own - none).collect()
     };
     table.value("jwt_authn: CPU added", &added(jwt), "us", "")?;
     table.value("ours: CPU added", &added(ours), "us", "<= 10")?;
+    table.value("ours without headers: CPU added", &added(bare), "us", "")?;
     for other in others {
         table.value(&format!("{}: CPU added", other.name), &added(other), "us", "")?;
         let what = format!("ours / {}, CPU", other.name);
@@ -177,6 +180,7 @@ fn cases(
     case("no filter", &none, SECRET, 200)?;
     case("jwt_authn", &jwt, SECRET, 200)?;
     case("ours", &ours, SECRET, 200)?;
+    case("ours without headers", &yaml.bare(), SECRET, 200)?;
     case("jwt_authn refusing", &jwt, "guess", 401)?;
     case("ours refusing", &ours, "guess", 401)?;
     for filter in filters {
@@ -225,6 +229,11 @@ impl Yaml {
 
     fn ours(&self) -> Setup {
         self.base().filter(JSON)
+    }
+
+    /// Tells the host nothing, as `jwt_authn` does.
+    fn bare(&self) -> Setup {
+        self.base().filter(&JSON.replacen('{', r#"{"headers": {"set": []}, "#, 1))
     }
 
     fn none(&self) -> Setup {

@@ -14,7 +14,7 @@ fn facts(event: &str, room: Option<&str>) -> Facts {
 }
 
 fn verdict(prefix: &str, facts: &Facts) -> Vec<(String, String)> {
-    let names = Names::new(prefix);
+    let names = Names::new(prefix, &FACTS.map(str::to_owned));
     let lines = names.verdict(facts).lines;
     lines.into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
 }
@@ -66,8 +66,23 @@ fn the_verdict_names_what_is_known() {
 }
 
 #[test]
+fn facts_that_are_not_wanted_are_left_out_and_marks_are_not() {
+    let names = Names::new("x-", &["room".to_owned()]);
+    let marked = Facts {
+        filtered: true,
+        token_age_s: Some(1),
+        repeat: Repeat::Delivered,
+        ..facts("room_started", Some("prod-7"))
+    };
+    let lines = names.verdict(&marked).lines;
+    let expect = [("x-room", "prod-7"), ("x-filtered", "1"), ("x-duplicate", "delivered")];
+    assert_eq!(lines, expect.map(|(name, value)| (name, value.into())));
+    assert!(names.claims(b"x-verified"), "what is not set is stripped all the same");
+}
+
+#[test]
 fn what_shadow_mode_lets_on_is_marked_and_never_called_verified() {
-    let names = Names::new("x-");
+    let names = Names::new("x-", &[]);
     let lines = names.excused(&Refusal::Method).lines;
     assert_eq!(lines, [("x-shadow", "method".into())]);
     assert!(names.claims(b"x-verified") && !names.claims(b"host"));

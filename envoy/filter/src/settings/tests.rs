@@ -26,6 +26,7 @@ fn nothing_and_an_empty_object_mean_the_defaults() {
         assert!(settings.default.events.wants("anything"));
         assert_eq!(settings.default.events.on_filtered, OnFiltered::Ack);
         assert_eq!(settings.header_prefix, "x-livekit-");
+        assert_eq!(settings.header_facts, FACTS);
         assert!(!settings.strip_authorization && !settings.route_by_event);
         assert!(!settings.shadows() && settings.routes.is_empty() && settings.rate.is_none());
         assert_eq!(settings.dedupe.mode, dedupe::Mode::Off);
@@ -41,7 +42,7 @@ fn every_field_takes_effect() {
             "token_age_max_s": 600, "accept_bearer_prefix": true, "body_bytes_max": 4096,
             "hold_headers": false,
             "events": {"include": ["room_*"], "exclude": ["*_finished"], "on_filtered": "pass"},
-            "headers": {"prefix": "x-lk-", "strip_authorization": true},
+            "headers": {"prefix": "x-lk-", "set": ["event"], "strip_authorization": true},
             "dedupe": {"mode": "observe", "slots": 64, "window_s": 1, "pending_s": 2},
             "rate_limit": {"requests_per_s": 3}}"#,
     )
@@ -56,6 +57,7 @@ fn every_field_takes_effect() {
     assert!(!settings.default.events.wants("track_published"));
     assert_eq!(settings.default.events.on_filtered, OnFiltered::Pass);
     assert_eq!(settings.header_prefix, "x-lk-");
+    assert_eq!(settings.header_facts, ["event"]);
     assert!(settings.strip_authorization);
     let ring = Ring { mode: dedupe::Mode::Observe, slots: 64, window_ms: 1_000, pending_ms: 2_000 };
     assert_eq!(settings.dedupe, ring);
@@ -103,7 +105,7 @@ fn every_problem_is_told_at_once() {
             "routes": [{"path": "a/%"}, 7, {"path": "/ok", "keys": [], "leeway_s": 1}],
             "route_by_event": true,
             "events": {"include": [], "exclude": ["ok", ""], "on_filtered": "drop", "only": 1},
-            "headers": {"prefix": "x-", "set": 1}}"#,
+            "headers": {"prefix": "x-", "set": ["room", "name"], "strip": 1}}"#,
         &[
             "leeway_s: must be a whole number, 0 to 300",
             "token_age_max_s: must be a whole number, 0 to 86400",
@@ -126,7 +128,8 @@ fn every_problem_is_told_at_once() {
             "rate_limit.requests_per_s: must be set, 1 to 100000",
             "rate_limit.burst: must be a whole number, 1 to 1000000",
             "headers.prefix: must be `x-…-`: 4 to 32 of a-z, 0-9 and `-`",
-            "headers.set: is not a known field",
+            "headers.set[1]: must be one of verified, key, event, event-id, room, age-s",
+            "headers.strip: is not a known field",
             "dedup: is not a known field",
         ],
     );
@@ -166,6 +169,14 @@ fn keys_come_from_every_variable_and_their_text_is_never_told() {
     assert_eq!(text.len(), 3);
     assert!(text[0].starts_with("$A: line 2"), "{text:?}");
     assert!(!text.concat().contains("hidden"));
+}
+
+#[test]
+fn a_route_is_not_chosen_by_headers_that_are_not_set() {
+    check(
+        r#"{"route_by_event": true, "headers": {"set": []}}"#,
+        &["route_by_event: needs a header to choose by: see `headers.set`"],
+    );
 }
 
 #[test]
