@@ -4,7 +4,7 @@
 use super::Context;
 use crate::config::reader::{Section, kind};
 use crate::config::secret;
-use livekit_webhook_core::endpoint::{AttributeHeaders, ExtraHeader};
+use livekit_webhook_core::endpoint::{AttributeHeaders, ExtraHeader, PatternError};
 use toml::{Table, Value};
 
 /// Reads all headers; `None` when a problem was noted.
@@ -48,15 +48,17 @@ fn header(
 /// Which attributes of events are headers; `None` when a problem was noted.
 pub fn of_attributes(section: &mut Section) -> Option<AttributeHeaders> {
     let patterns = section.strings("attribute_headers").unwrap_or_default();
-    let mut allowed = Some(AttributeHeaders::default());
+    let (mut allowed, mut is_well) = (AttributeHeaders::default(), true);
     for (index, pattern) in patterns.iter().enumerate() {
-        let taken = allowed.as_mut().map_or(Ok(()), |allowed| allowed.allow(pattern));
-        if let Err(error) = taken {
-            section.problem(&format!("attribute_headers[{index}]"), error);
-            allowed = None;
+        if let Err(error) = allowed.allow(pattern) {
+            section.problem(&format!("attribute_headers[{index}]"), &error);
+            is_well = false;
+            if error == PatternError::Patterns {
+                break;
+            }
         }
     }
-    allowed
+    is_well.then_some(allowed)
 }
 
 /// A value that is not shown.

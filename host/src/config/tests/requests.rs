@@ -65,7 +65,12 @@ fn attribute_headers() {
     check_at("[\"\"]", "[0]", "the pattern is empty");
     check_at("\"ce-*\"", "", "expected a list of strings, found a string");
     check_at("[1]", "[0]", "expected a string, found a whole number");
-    let many = vec!["\"a\""; 17].join(", ");
+    let two = ["[1]", "[2]"].map(|at| format!("endpoint[0].attribute_headers{at}: {name}"));
+    check(
+        &format!("{SIGNED}\nattribute_headers = [\"x-*\", \"A\", \"host\"]"),
+        &[&two[0], &two[1]],
+    );
+    let many = vec!["\"a\""; 18].join(", ");
     check_at(&format!("[{many}]"), "[16]", "at most 16 patterns are allowed");
     check_at(
         "[\"ce-*\"]\nbatch = {}",
