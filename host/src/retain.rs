@@ -52,11 +52,12 @@ impl Retainer {
         while !stop.is_given() {
             match self.round(&mut stop).await {
                 Ok(pruned) if pruned.most() == 0 => {}
-                Ok(Pruned { events, deliveries, quarantined, plugin_state, is_more }) => {
+                Ok(Pruned { events, deliveries, quarantined, lanes, plugin_state, is_more }) => {
                     info!(
                         events,
                         deliveries,
                         quarantined,
+                        lanes,
                         plugin_state,
                         is_more,
                         "removed what is past its time"
@@ -84,6 +85,7 @@ impl Retainer {
             total.events += step.events;
             total.deliveries += step.deliveries;
             total.quarantined += step.quarantined;
+            total.lanes += step.lanes;
             total.plugin_state += step.plugin_state;
             total.is_more = step.is_more;
             if !step.is_more || stop.is_given() {
@@ -99,6 +101,7 @@ impl Retainer {
             ("events", step.events),
             ("deliveries", step.deliveries),
             ("quarantined", step.quarantined),
+            ("lanes", step.lanes),
             ("plugin_state", step.plugin_state),
         ];
         for (kind, count) in kinds {

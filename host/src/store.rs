@@ -241,8 +241,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<String>, Error>;
 
     /// One step of retention: removes at most `limit` rows of each kind, of events, deliveries,
-    /// quarantined bodies and keys of plugins whose time is over. When it says that there is no more, another step at that time would
-    /// remove nothing.
+    /// quarantined bodies, counters of lanes and keys of plugins whose time is over. When it says
+    /// that there is no more, another step at that time would remove nothing.
     async fn prune(
         &self,
         now: Timestamp,

@@ -52,12 +52,12 @@ fn sections(out: &mut String, config: &Config) -> std::fmt::Result {
     }
     writeln!(out, "dedupe_window_h = {}", config.store.dedupe_window.as_secs() / 3_600)?;
     let kept = &config.store.retention;
-    let [delivered, dead, quarantined] =
-        [kept.delivered_ms, kept.dead_ms, kept.quarantined_ms].map(print_ms);
+    let [delivered, dead, quarantined, lanes] =
+        [kept.delivered_ms, kept.dead_ms, kept.quarantined_ms, kept.lanes_ms].map(print_ms);
     let bytes_max = kept.bytes_max.unwrap_or(0);
     writeln!(
         out,
-        "retention = {{ delivered = \"{delivered}\", dead = \"{dead}\", quarantined = \"{quarantined}\", bytes_max = {bytes_max} }}"
+        "retention = {{ delivered = \"{delivered}\", dead = \"{dead}\", quarantined = \"{quarantined}\", lanes = \"{lanes}\", bytes_max = {bytes_max} }}"
     )?;
     let allow: Vec<String> = config.deliver.allow.iter().map(ToString::to_string).collect();
     writeln!(out, "\n[deliver]\nin_flight_max = {}", config.deliver.in_flight_max)?;

@@ -117,10 +117,11 @@ pub fn retention(section: &mut Section) -> Retention {
     let delivered_ms = kept_ms(&mut table, "delivered", default.delivered_ms);
     let dead_ms = kept_ms(&mut table, "dead", default.dead_ms);
     let quarantined_ms = kept_ms(&mut table, "quarantined", default.quarantined_ms);
+    let lanes_ms = kept_ms(&mut table, "lanes", default.lanes_ms);
     let bytes_max = table.integer("bytes_max", 0, 0..=i64::MAX);
     table.finish();
     let bytes_max = u64::try_from(bytes_max).ok().filter(|bytes| *bytes > 0);
-    Retention { delivered_ms, dead_ms, quarantined_ms, bytes_max }
+    Retention { delivered_ms, dead_ms, quarantined_ms, lanes_ms, bytes_max }
 }
 
 fn kept_ms(section: &mut Section, key: &'static str, default_ms: i64) -> i64 {

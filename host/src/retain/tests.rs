@@ -14,6 +14,7 @@ const RETENTION: Retention = Retention {
     delivered_ms: 30 * DAY_MS,
     dead_ms: 90 * DAY_MS,
     quarantined_ms: 30 * DAY_MS,
+    lanes_ms: 35 * DAY_MS,
     bytes_max: None,
 };
 

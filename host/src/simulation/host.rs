@@ -183,7 +183,10 @@ fn routing(world: &World) -> Routing {
 
 fn retention(world: &World) -> Retention {
     match world.forgets {
-        true => Retention { delivered_ms: KEPT_MS, dead_ms: KEPT_MS, ..Retention::default() },
+        true => {
+            let (delivered_ms, dead_ms, lanes_ms) = (KEPT_MS, KEPT_MS, KEPT_MS);
+            Retention { delivered_ms, dead_ms, lanes_ms, ..Retention::default() }
+        }
         false => Retention::default(),
     }
 }

@@ -220,6 +220,7 @@ pub fn cases() -> Vec<Case> {
         retention::an_event_goes_after_its_deliveries,
         retention::steps_have_a_limit,
         retention::sequences_are_never_used_twice,
+        retention::a_lane_that_is_not_used_begins_again,
         retention::size_follows_what_is_stored,
         retention::size_has_a_limit,
         secrets::newest_first,

@@ -32,6 +32,7 @@ mod fault;
 mod hint;
 mod lane;
 mod open;
+mod places;
 mod plan;
 mod plugin_state;
 mod port;

@@ -11,7 +11,7 @@ use livekit_webhook_core::time::Timestamp;
 /// How long things are kept; something goes when it is that old. An event goes when no delivery
 /// points at it any more and it arrived `delivered_ms` ago, unless it waits for its plan; a conflict
 /// goes like a planned one. Attempts go with their delivery. An event that is gone is not found as
-/// the first of a duplicate; the last sequence of its lane stays.
+/// the first of a duplicate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Delivered deliveries, in milliseconds since they ended.
@@ -20,6 +20,10 @@ pub struct Retention {
     pub dead_ms: i64,
     /// Quarantined bodies, in milliseconds since they arrived.
     pub quarantined_ms: i64,
+    /// Counters of lanes, in milliseconds since the last event of the lane arrived. One goes only
+    /// when no event that has a place in its lane is stored, so no two that are have the same; a
+    /// lane of its name begins again at 1.
+    pub lanes_ms: i64,
     /// Bytes of stored data ([`super::Store::size_bytes`]) above which the oldest events go early of
     /// which everything is delivered. What is owed or dead never goes for want of space.
     pub bytes_max: Option<u64>,
@@ -30,10 +34,16 @@ const DAY_MS: i64 = 24 * 3_600_000;
 // === impl Retention ===
 
 impl Default for Retention {
-    /// 30 days for what was delivered or quarantined, 90 for dead letters, no limit by size.
+    /// 30 days for what was delivered or quarantined, 90 for dead letters and for counters of lanes,
+    /// no limit by size.
     fn default() -> Self {
-        let delivered_ms = 30 * DAY_MS;
-        Self { delivered_ms, dead_ms: 90 * DAY_MS, quarantined_ms: delivered_ms, bytes_max: None }
+        Self {
+            delivered_ms: 30 * DAY_MS,
+            dead_ms: 90 * DAY_MS,
+            quarantined_ms: 30 * DAY_MS,
+            lanes_ms: 90 * DAY_MS,
+            bytes_max: None,
+        }
     }
 }
 
@@ -46,6 +56,8 @@ pub struct Pruned {
     pub deliveries: u64,
     /// Quarantined bodies.
     pub quarantined: u64,
+    /// Counters of lanes.
+    pub lanes: u64,
     /// Keys of plugins whose time was over.
     pub plugin_state: u64,
     /// Whether there is more to remove now.
@@ -111,7 +123,7 @@ pub enum Record {
     Replay(StoredReplay),
     /// A sealed secret.
     Secret(SealedSecret),
-    /// The last sequence of a lane.
+    /// The counter of a lane.
     Lane {
         /// The source.
         source: String,
@@ -119,6 +131,8 @@ pub enum Record {
         key: String,
         /// The last one used.
         sequence: i64,
+        /// When the last event of the lane arrived.
+        used_at: Timestamp,
     },
     /// A key of a plugin's state, its time over or not.
     PluginState {
@@ -136,7 +150,8 @@ pub enum Record {
 impl Pruned {
     /// The most rows of one kind.
     pub fn most(&self) -> u64 {
-        self.events.max(self.deliveries).max(self.quarantined).max(self.plugin_state)
+        let Self { events, deliveries, quarantined, lanes, plugin_state, .. } = *self;
+        events.max(deliveries).max(quarantined).max(lanes).max(plugin_state)
     }
 }
 

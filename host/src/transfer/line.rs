@@ -8,6 +8,7 @@ use crate::store::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use livekit_webhook_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 mod delivery;
@@ -40,6 +41,9 @@ pub enum Line {
         source: String,
         key: String,
         sequence: i64,
+        /// What an older program wrote does not say it: the lane is kept by its events alone.
+        #[serde(default)]
+        used_at_ms: i64,
     },
     PluginState(Box<plugin_state::Key>),
 }
@@ -65,8 +69,9 @@ pub fn line(record: &Record) -> Line {
         Record::Health(health) => Line::Health(Box::new(endpoint::health_line(health))),
         Record::Replay(replay) => Line::Replay(Box::new(replay::line(replay))),
         Record::Secret(secret) => Line::Secret(endpoint::secret_line(secret)),
-        Record::Lane { source, key, sequence } => {
-            Line::Lane { source: source.clone(), key: key.clone(), sequence: *sequence }
+        Record::Lane { source, key, sequence, used_at } => {
+            let (source, key, used_at_ms) = (source.clone(), key.clone(), used_at.as_millis());
+            Line::Lane { source, key, sequence: *sequence, used_at_ms }
         }
         Record::PluginState { space, key, stored } => {
             Line::PluginState(Box::new(plugin_state::line(space, key, stored)))
@@ -85,7 +90,10 @@ pub fn record(line: Line) -> Result<Option<Record>, Wrong> {
         Line::Health(line) => Record::Health(endpoint::health_record(*line)?),
         Line::Replay(line) => Record::Replay(replay::record(*line)?),
         Line::Secret(line) => Record::Secret(endpoint::secret_record(line)?),
-        Line::Lane { source, key, sequence } => Record::Lane { source, key, sequence },
+        Line::Lane { source, key, sequence, used_at_ms } => {
+            let used_at = Timestamp::from_millis(used_at_ms);
+            Record::Lane { source, key, sequence, used_at }
+        }
         Line::PluginState(line) => plugin_state::record(*line)?,
     }))
 }

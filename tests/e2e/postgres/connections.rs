@@ -3,10 +3,11 @@
 use super::{OPTIONS, address};
 use anyhow::{Result, ensure};
 use livekit_webhook::store::conformance::{
-    START, claim_due, delivery, event, headers, planned, stored,
+    START, claim_due, delivery, event, headers, laned, planned, stored,
 };
 use livekit_webhook::store::postgres::{OpenError, PostgresStore};
-use livekit_webhook::store::{Appended, Error, NewDelivery, NewEvent, Store};
+use livekit_webhook::store::{Appended, Error, NewDelivery, NewEvent, Retention, Store};
+use livekit_webhook_core::time::Timestamp;
 use livekit_webhook_tests::postgres::{Client, PASSWORD, Postgres, Setup, USER};
 use tokio::task::JoinSet;
 
@@ -59,7 +60,8 @@ async fn hosts_that_start_together_make_one_schema() -> Result<()> {
     Ok(())
 }
 
-/// An event and what is owed of it, as version 2 left them: they weigh 600 and 500 bytes.
+/// An event and what is owed of it, another in a lane, and a lane without any, as version 2 left
+/// them: an event weighs 600 bytes, a delivery 500.
 const VERSION_2: &str = "
     CREATE TABLE schema_version (version BIGINT NOT NULL);
     INSERT INTO schema_version VALUES (2);
@@ -72,7 +74,18 @@ const VERSION_2: &str = "
     INSERT INTO deliveries (id, event, endpoint, webhook_id, kind, status, due_at, is_held, created_at, updated_at)
         SELECT '00000000-0000-0000-0000-000000000002', e.id, n.id, 'wh_1', 'room_started', 0, 1, false, 1, 1
         FROM events e, endpoints n;
-    UPDATE counters SET pending = 1, bytes = 600 + 2 + 500 WHERE share = 0;";
+    INSERT INTO events (id, source, dedupe_key, kind, lane, received_at, api_key, body, body_sha256, is_first)
+        VALUES ('00000000-0000-0000-0000-000000000003', 's', 'l', 'room_started', 'r', 9, 'a', '{}',
+            sha256('{}'), true);
+    INSERT INTO plans (event, state, plan_at, lane, sequence, is_bare)
+        VALUES ('00000000-0000-0000-0000-000000000003', 1, 1, 's/r', 4, true);
+    INSERT INTO lanes VALUES ('s', 'r', 5), ('s', 'gone', 7);
+    UPDATE counters SET pending = 1, bytes = 2 * 600 + 2 * 2 + 500 WHERE share = 0;";
+
+const IN_USE: &str = "SELECT count(*) FROM livekit_webhook.lanes \
+     WHERE key = 'r' AND sequence = 5 AND used_at = 9 AND events = 1 AND idle_since IS NULL";
+const MIGRATED_AT: &str = "SELECT idle_since FROM livekit_webhook.lanes \
+     WHERE key = 'gone' AND sequence = 7 AND used_at = idle_since AND events = 0";
 
 #[tokio::test]
 async fn a_database_of_version_2_is_brought_up() -> Result<()> {
@@ -92,7 +105,44 @@ async fn a_database_of_version_2_is_brought_up() -> Result<()> {
     planned(&store, 1, vec![NewDelivery { headers: headers(), ..delivery(1, "a") }]).await;
     ensure!(stored(&store, delivery(1, "a").id).await.headers == headers());
     ensure!(store.check().await? == []);
+
+    // What is in use is counted; what is not in use by now is kept from now on.
+    ensure!(client.value::<i64>(IN_USE).await? == 1);
+    let migrated_at = Timestamp::from_millis(client.value(MIGRATED_AT).await?);
+    ensure!(migrated_at > START.plus_millis(365 * 24 * 3_600_000), "{migrated_at:?}");
+    let retention = Retention { delivered_ms: i64::MAX, ..Retention::default() };
+    for (kept_ms, expect) in [(retention.lanes_ms - 1, 0), (retention.lanes_ms, 1)] {
+        let now = migrated_at.plus_millis(kept_ms);
+        ensure!(store.prune(now, &retention, 9).await?.lanes == expect);
+    }
+    ensure!(store.check().await? == []);
     store.close().await?;
+    Ok(())
+}
+
+/// Looks at what the server counts, 10 ms apart.
+const TELLS_MAX: u32 = 3_000;
+
+/// The counter of a lane changes with every event, and no index with it.
+#[tokio::test]
+async fn a_place_costs_no_entry_in_an_index() -> Result<()> {
+    let database = Postgres::shared().await?.database().await?;
+    let store = PostgresStore::open(&address(database.url())?, &OPTIONS).await?;
+    for number in 1..=20 {
+        store.append(laned(number, "r")).await?;
+    }
+    store.close().await?;
+    let client = database.client().await?;
+    // The server's processes tell what they did at their end.
+    let updates = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'lanes'";
+    for _ in 0..TELLS_MAX {
+        if client.value::<i64>(updates).await? == 19 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let in_place = "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'lanes'";
+    ensure!(client.value::<i64>(in_place).await? == 19);
     Ok(())
 }
 

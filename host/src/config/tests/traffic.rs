@@ -77,6 +77,10 @@ fn of_ingest_and_the_store() {
             "store.retention.dead: \"59m\": must be 1h to 3650d",
         ),
         (
+            "[store]\nretention = { lanes = \"3651d\" }",
+            "store.retention.lanes: \"3651d\": must be 1h to 3650d",
+        ),
+        (
             "[store]\nretention = { delivered = \"month\" }",
             "store.retention.delivered: \"month\": expected a whole number and a unit, such as 250ms, 5s, 30m, 2h, 1d",
         ),
@@ -102,6 +106,7 @@ fn a_batch_has_defaults_and_a_rate_a_burst() {
     assert!(defaults.ingest.options.source_rate.is_none(), "LiveKit would lose events");
     let day_ms = 24 * 3_600_000;
     let kept = defaults.store.retention;
-    let days = [kept.delivered_ms, kept.dead_ms, kept.quarantined_ms].map(|ms| ms / day_ms);
-    assert_eq!((days, kept.bytes_max), ([30, 90, 30], None));
+    let kept_ms = [kept.delivered_ms, kept.dead_ms, kept.quarantined_ms, kept.lanes_ms];
+    let days = kept_ms.map(|ms| ms / day_ms);
+    assert_eq!((days, kept.bytes_max), ([30, 90, 30, 90], None));
 }

@@ -8,6 +8,7 @@ const RETENTION: Retention = Retention {
     delivered_ms: 2 * DAY_MS,
     dead_ms: 5 * DAY_MS,
     quarantined_ms: 3 * DAY_MS,
+    lanes_ms: 10 * DAY_MS,
     bytes_max: None,
 };
 
@@ -122,6 +123,101 @@ pub async fn sequences_are_never_used_twice(store: &dyn Store) {
     store.append(laned(2, "r")).await.unwrap();
     let found = store.event(event(2).id).await.unwrap().unwrap();
     assert_eq!(found.sequence, Some(2));
+}
+
+/// Event `number` of lane `key`, received so many days after the start, and its place.
+async fn placed(store: &dyn Store, number: u32, key: &str, day: i64) -> Option<i64> {
+    let event = NewEvent { received_at: later(day * DAY_MS), ..laned(number, key) };
+    let id = event.id;
+    assert_eq!(store.append(event).await.unwrap(), Appended::Stored);
+    store.event(id).await.unwrap().unwrap().sequence
+}
+
+/// Gives all events that wait a plan without a delivery.
+async fn unowed(store: &dyn Store, now: Timestamp) {
+    let claims = store.claim_unplanned(now, LEASE_MS, 100).await.unwrap();
+    let plans = claims.iter().map(|claim| plan(claim, vec![])).collect();
+    store.record_plans(now, plans).await.unwrap();
+}
+
+async fn lanes_left(store: &dyn Store) -> Vec<(String, i64)> {
+    let records = copy::exported(store).await.into_iter();
+    let lanes = records.filter_map(|record| match record {
+        Record::Lane { key, sequence, .. } => Some((key, sequence)),
+        _ => None,
+    });
+    lanes.collect()
+}
+
+/// The counter of a lane goes when its time is over and no event of it is stored: one that waits
+/// for its plan, is owed or dead keeps it, so no two that are stored have the same place.
+pub async fn a_lane_that_is_not_used_begins_again(store: &dyn Store) {
+    let at = |days: i64| later(days * DAY_MS);
+    assert_eq!(placed(store, 1, "dead", 0).await, Some(1));
+    let claim = claim_event(store).await;
+    store.record_plans(START, vec![plan(&claim, vec![delivery(1, "a")])]).await.unwrap();
+    assert_eq!(placed(store, 2, "gone", 0).await, Some(1));
+    assert_eq!(placed(store, 3, "gone", 0).await, Some(2));
+    assert_eq!(placed(store, 4, "used", 0).await, Some(1));
+    unowed(store, at(1)).await;
+    assert_eq!(placed(store, 5, "waits", 0).await, Some(1));
+    assert_eq!(pruned(store, at(4), &RETENTION, 10).await, [3, 0, 0]);
+    assert_eq!(placed(store, 6, "used", 4).await, Some(2));
+    // A conflict has no place, and keeps no lane.
+    let body = Bytes::from_static(b"another");
+    let conflict = NewEvent { id: event(7).id, body_sha256: fake_hash(&body), body, ..event(6) };
+    let conflict = NewEvent { received_at: at(4), lane: Some("gone".to_owned()), ..conflict };
+    assert!(matches!(store.append(conflict).await.unwrap(), Appended::Conflict { .. }));
+
+    let step = store.prune(at(10).plus_millis(-1), &RETENTION, 10).await.unwrap();
+    assert_eq!(step.lanes, 0);
+    let lane = |key: &str, last| (key.to_owned(), last);
+    let step = store.prune(at(10), &RETENTION, 10).await.unwrap();
+    assert_eq!(step.lanes, 1);
+    assert_eq!(lanes_left(store).await, [lane("dead", 1), lane("used", 2), lane("waits", 1)]);
+    assert_eq!(placed(store, 8, "gone", 10).await, Some(1));
+    assert_eq!(placed(store, 9, "dead", 10).await, Some(2));
+    let claims = claim_due(store, at(10), "a", 1).await;
+    record(store, at(10), result(&claims[0], 500, DEAD)).await;
+    assert_eq!(store.prune(at(14), &RETENTION, 10).await.unwrap().lanes, 0);
+
+    // In steps, with the last event of a lane its counter if that is old enough.
+    unowed(store, at(20)).await;
+    let now = at(30);
+    let mut lanes = 0;
+    for _ in 0..20 {
+        let step = store.prune(now, &RETENTION, 2).await.unwrap();
+        assert!(step.lanes <= 2, "{step:?}");
+        lanes += step.lanes;
+        if !step.is_more {
+            break;
+        }
+    }
+    assert_eq!((lanes, lanes_left(store).await), (4, vec![]));
+    appended_while_it_goes(store, now).await;
+}
+
+/// Whoever comes while the counter goes gets a place that nobody else has.
+async fn appended_while_it_goes(store: &dyn Store, now: Timestamp) {
+    for round in 0..10 {
+        let (first, now) = (100 + round * 10, now.plus_millis(i64::from(round) * 20 * DAY_MS));
+        for number in first..first + 2 {
+            let event = NewEvent { received_at: now, ..laned(number, "r") };
+            store.append(event).await.unwrap();
+        }
+        unowed(store, now).await;
+        let now = now.plus_millis(15 * DAY_MS);
+        let event = |number| NewEvent { received_at: now, ..laned(number, "r") };
+        let (one, two, step) = tokio::join!(
+            store.append(event(first + 2)),
+            store.append(event(first + 3)),
+            store.prune(now, &RETENTION, 10),
+        );
+        assert_eq!((one.unwrap(), two.unwrap()), (Appended::Stored, Appended::Stored));
+        step.unwrap();
+        assert_eq!(store.check().await.unwrap(), []);
+        unowed(store, now).await;
+    }
 }
 
 /// What cannot be compressed.

@@ -1,9 +1,10 @@
 //! From one store to another.
 
-use super::tables::{DeliveryRow, EventRow, Tables};
+use super::tables::{DeliveryRow, EventRow, LaneRow, Tables};
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::{CopyCursor, Record, StoredEvent};
 use bytes::Bytes;
+use livekit_webhook_core::time::Timestamp;
 use std::collections::btree_map::{BTreeMap, Entry};
 
 impl Tables {
@@ -28,18 +29,18 @@ impl Tables {
         let mut add = |kind: u8, key: &[u8], record| {
             records.insert([&[kind], key].concat(), record);
         };
+        for ((source, key), LaneRow { last, used_at }) in &self.lanes {
+            let (source, key, sequence, used_at) = (source.clone(), key.clone(), *last, *used_at);
+            let place = [source.as_bytes(), &[0], key.as_bytes()].concat();
+            add(0, &place, Record::Lane { source, key, sequence, used_at });
+        }
         for (id, row) in &self.events {
             let StoredEvent { event, sequence, plan, plan_attempts, settled, note } =
                 row.stored.clone();
             let plan_at = row.plan_at;
             let record =
                 Record::Event { event, sequence, plan, plan_at, plan_attempts, settled, note };
-            add(0, &id.to_bytes(), record);
-        }
-        for ((source, key), sequence) in &self.sequences {
-            let (source, key, sequence) = (source.clone(), key.clone(), *sequence);
-            let place = [source.as_bytes(), &[0], key.as_bytes()].concat();
-            add(1, &place, Record::Lane { source, key, sequence });
+            add(1, &id.to_bytes(), record);
         }
         for (id, replay) in &self.replays {
             add(2, &id.to_bytes(), Record::Replay(replay.clone()));
@@ -79,12 +80,16 @@ impl Tables {
                 let stored = StoredEvent { event, sequence, plan, plan_attempts, settled, note };
                 let is_new = !self.events.contains_key(&stored.event.id);
                 if is_new {
+                    if let (Some(lane), Some(sequence)) = (&stored.event.lane, stored.sequence) {
+                        let lane = (stored.event.source.clone(), lane.clone());
+                        self.import_lane(lane, sequence, stored.event.received_at);
+                    }
                     self.insert_event(EventRow { stored, plan_at });
                 }
                 is_new
             }
-            Record::Lane { source, key, sequence } => {
-                insert(self.sequences.entry((source, key)), sequence)
+            Record::Lane { source, key, sequence, used_at } => {
+                self.import_lane((source, key), sequence, used_at)
             }
             Record::Replay(replay) => insert(self.replays.entry(replay.id), replay),
             Record::Delivery { delivery, body } => {
@@ -112,6 +117,15 @@ impl Tables {
                 self.import_plugin_state(space, key, stored)
             }
         }
+    }
+
+    /// Never back: of two that are stored none may get the same place.
+    fn import_lane(&mut self, lane: (String, String), sequence: i64, used_at: Timestamp) -> bool {
+        let is_new = !self.lanes.contains_key(&lane);
+        let row = self.lanes.entry(lane).or_default();
+        row.last = row.last.max(sequence);
+        row.used_at = row.used_at.max(used_at);
+        is_new
     }
 }
 

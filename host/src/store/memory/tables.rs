@@ -27,8 +27,8 @@ pub struct Tables {
     pub replays: BTreeMap<ReplayId, StoredReplay>,
     pub healths: BTreeMap<String, EndpointHealth>,
     pub secrets: BTreeMap<SecretId, SealedSecret>,
-    /// The last sequence of each source and lane.
-    pub sequences: BTreeMap<(String, String), i64>,
+    /// The counter of each source and lane.
+    pub lanes: BTreeMap<(String, String), LaneRow>,
     pub plugin_state: BTreeMap<Space, SpaceRows>,
     pub rates: HashMap<String, RateState>,
     pub event_leases: Leases<EventId>,
@@ -42,6 +42,14 @@ pub struct Tables {
 pub struct EventRow {
     pub stored: StoredEvent,
     pub plan_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LaneRow {
+    /// The last sequence given.
+    pub last: i64,
+    /// When the last event arrived.
+    pub used_at: Timestamp,
 }
 
 #[derive(Debug)]
@@ -84,9 +92,10 @@ impl Tables {
         let is_new = answer == Appended::Stored;
         let plan = if is_new { PlanState::Unplanned } else { PlanState::Conflict };
         let sequence = event.lane.clone().filter(|_| is_new).map(|lane| {
-            let last = self.sequences.entry((event.source.clone(), lane)).or_default();
-            *last += 1;
-            *last
+            let row = self.lanes.entry((event.source.clone(), lane)).or_default();
+            row.last += 1;
+            row.used_at = row.used_at.max(event.received_at);
+            row.last
         });
         if self.breaks(Rule::Stored) {
             return answer;

@@ -19,6 +19,7 @@ impl Tables {
         if let Some(bytes_max) = retention.bytes_max {
             self.prune_by_size(bytes_max, limit, &mut pruned);
         }
+        pruned.lanes = self.prune_lanes(now, retention.lanes_ms, limit);
         pruned.plugin_state = self.prune_plugin_state(now, limit);
         pruned.is_more = pruned.most() >= limit as u64;
         pruned
@@ -77,6 +78,20 @@ impl Tables {
         }
     }
 
+    /// Counters of lanes, after all events of this step are gone.
+    fn prune_lanes(&mut self, now: Timestamp, keep_ms: i64, limit: usize) -> u64 {
+        let rows = self.events.values().map(|row| &row.stored);
+        let placed = rows.filter(|stored| stored.sequence.is_some());
+        let in_use: BTreeSet<_> = placed
+            .filter_map(|stored| Some((stored.event.source.clone(), stored.event.lane.clone()?)))
+            .collect();
+        let rows = self.lanes.iter().filter(|(lane, _)| !in_use.contains(*lane));
+        let over = rows.filter(|(_, row)| now.millis_since(row.used_at) >= keep_ms);
+        let over: BTreeSet<_> = over.map(|(lane, _)| lane.clone()).take(limit).collect();
+        self.lanes.retain(|lane, _| !over.contains(lane));
+        over.len() as u64
+    }
+
     fn oldest_delivered(&self) -> Option<(EventId, Vec<DeliveryId>)> {
         let mut of_event: BTreeMap<EventId, Vec<DeliveryId>> = BTreeMap::new();
         let mut kept = BTreeSet::new();
@@ -117,7 +132,7 @@ impl Tables {
                 continue;
             };
             let lane = (source.clone(), key.clone());
-            if self.sequences.get(&lane).is_none_or(|last| *last < sequence) {
+            if self.lanes.get(&lane).is_none_or(|row| row.last < sequence) {
                 findings.push(Finding(format!("{id} is ahead of its lane's last sequence")));
             }
             if !places.insert((lane, sequence)) {

@@ -8,6 +8,7 @@
 use super::connect::{execute, query};
 use super::counters::{Delta, EVENT_BYTES, QUARANTINED_BYTES};
 use super::fault::Fault;
+use super::places;
 use super::types::{Id, big, encode, maybe};
 use crate::store::{Appended, NewEvent, Quarantined, lane};
 use deadpool_postgres::Transaction;
@@ -193,7 +194,7 @@ async fn plans(
     };
     let stored = of(|answer| matches!(answer, Appended::Stored));
     let conflicts = of(|answer| matches!(answer, Appended::Conflict { .. }));
-    let mut next = sequences(tx, &stored).await?;
+    let mut next = places::give(tx, &stored).await?;
     let (mut ids, mut states, mut times) = (Vec::new(), Vec::new(), Vec::new());
     let (mut lanes, mut places) = (Vec::new(), Vec::new());
     for (event, state) in
@@ -220,38 +221,6 @@ async fn plans(
          $5::BIGINT[])";
     execute(tx, sql, &[&ids, &states, &times, &lanes, &places]).await?;
     Ok(())
-}
-
-/// The last sequence before these events, of each lane they are in. The lane is locked until the
-/// commit: its sequences are committed in order, and none is used twice.
-async fn sequences<'a>(
-    tx: &Transaction<'_>,
-    events: &[&'a NewEvent],
-) -> Result<HashMap<Key<'a>, i64>, Fault> {
-    let mut counts: BTreeMap<Key<'a>, i64> = BTreeMap::new();
-    for event in events {
-        if let Some(key) = &event.lane {
-            *counts.entry((&event.source, key)).or_default() += 1;
-        }
-    }
-    if counts.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let sources: Vec<_> = counts.keys().map(|(source, _)| encode(source)).collect();
-    let keys: Vec<_> = counts.keys().map(|(_, key)| encode(key)).collect();
-    let added: Vec<i64> = counts.values().copied().collect();
-    let sql = "INSERT INTO lanes (source, key, sequence) SELECT source, key, added \
-         FROM unnest($1::TEXT[], $2::TEXT[], $3::BIGINT[]) WITH ORDINALITY \
-         AS l(source, key, added, place) ORDER BY place \
-         ON CONFLICT (source, key) DO UPDATE SET sequence = lanes.sequence + excluded.sequence \
-         RETURNING sequence";
-    let rows = query(tx, sql, &[&sources, &keys, &added]).await?;
-    let mut before = HashMap::new();
-    // Returned in the order of insertion.
-    for ((key, added), row) in counts.iter().zip(&rows) {
-        before.insert(*key, row.try_get::<_, i64>(0)? - added);
-    }
-    Ok(before)
 }
 
 /// Keeps an event of a copy. Of several under one key the one that came last is the first to be

@@ -6,8 +6,8 @@
 use super::connect::{execute, query};
 use super::counters::{DELIVERY_BYTES, Delta, EVENT_BYTES};
 use super::fault::Fault;
-use super::types::{Id, big, encode, int, maybe, text};
-use super::{append, endpoint, lane, plugin_state, record, replay, rows, upkeep};
+use super::types::{Id, big, encode, int, maybe, text, time};
+use super::{append, endpoint, lane, places, plugin_state, record, replay, rows, upkeep};
 use crate::store::limits::{CLAIM_MAX, ClaimBytes};
 use crate::store::{CopyCursor, Quarantined, Record, StoredDelivery, StoredEvent};
 use bytes::Bytes;
@@ -19,8 +19,9 @@ use tokio_postgres::Row;
 
 /// Kinds of rows, in the order of a copy.
 const KINDS: [Kind; 9] = [
-    Kind::Event,
+    // Before the events, which they count.
     Kind::Lane,
+    Kind::Event,
     Kind::Replay,
     Kind::Delivery,
     Kind::Attempt,
@@ -131,7 +132,7 @@ fn exported(row: &Row, record: Record, body_bytes: usize) -> Result<Exported, Fa
 
 fn event(row: &Row) -> Result<Exported, Fault> {
     let StoredEvent { event, sequence, plan, plan_attempts, settled, note } = rows::event(row)?;
-    let (plan_at, bytes) = (super::types::time(row, 16)?, event.body.len());
+    let (plan_at, bytes) = (time(row, 16)?, event.body.len());
     let record = Record::Event { event, sequence, plan, plan_at, plan_attempts, settled, note };
     exported(row, record, bytes)
 }
@@ -179,13 +180,14 @@ async fn lanes(client: &impl GenericClient, key: &[u8]) -> Result<Vec<Exported>,
     // Source and key with a NUL between them, which neither has as it is stored.
     let last = String::from_utf8_lossy(key).into_owned();
     let (source, name) = last.split_once('\0').unwrap_or_default();
-    let sql = "SELECT source, key, sequence FROM lanes WHERE (source, key) > ($1, $2) \
-         ORDER BY source, key LIMIT 1024";
+    let sql = "SELECT source, key, sequence, used_at FROM lanes \
+         WHERE (source, key) > ($1, $2) ORDER BY source, key LIMIT 1024";
     let mut found = Vec::new();
     for row in query(client, sql, &[&source, &name]).await? {
         let key = format!("{}\0{}", row.try_get::<_, &str>(0)?, row.try_get::<_, &str>(1)?);
+        let (sequence, used_at) = (row.try_get(2)?, time(&row, 3)?);
         let record =
-            Record::Lane { source: text(&row, 0)?, key: text(&row, 1)?, sequence: row.try_get(2)? };
+            Record::Lane { source: text(&row, 0)?, key: text(&row, 1)?, sequence, used_at };
         found.push(Exported { record, key: key.into_bytes(), body_bytes: 0 });
     }
     Ok(found)
@@ -244,22 +246,29 @@ pub async fn import(
         }
     }
     lane::lock(tx, &lanes).await?;
-    let mut new = 0;
+    let (mut new, mut counters) = (0, places::Copy::default());
     for record in records {
-        new += u64::from(import_one(tx, endpoints, record, delta).await?);
+        new += u64::from(import_one(tx, endpoints, record, &mut counters, delta).await?);
     }
     lane::let_go(tx, &lanes).await?;
-    Ok(new)
+    Ok(new + counters.write(tx).await?)
 }
 
 async fn import_one(
     tx: &Transaction<'_>,
     endpoints: &HashMap<String, i32>,
     row: &Record,
+    counters: &mut places::Copy,
     delta: &mut Delta,
 ) -> Result<bool, Fault> {
     match row {
-        Record::Event { .. } => import_event(tx, row, delta).await,
+        Record::Event { event, sequence, .. } => {
+            let is_new = import_event(tx, row, delta).await?;
+            if is_new {
+                counters.event(event, *sequence);
+            }
+            Ok(is_new)
+        }
         Record::Delivery { delivery, body } => {
             import_delivery(tx, endpoints, delivery, body.as_ref(), delta).await
         }
@@ -277,13 +286,10 @@ async fn import_one(
         Record::PluginState { space, key, stored } => {
             plugin_state::import(tx, space, key, stored).await
         }
-        Record::Lane { source, key, sequence } => {
-            // Never back: a sequence is used once.
-            let sql = "INSERT INTO lanes (source, key, sequence) VALUES ($1, $2, $3) \
-                 ON CONFLICT (source, key) DO UPDATE \
-                 SET sequence = greatest(lanes.sequence, excluded.sequence) RETURNING xmax = 0";
-            let rows = query(tx, sql, &[&encode(source), &encode(key), sequence]).await?;
-            Ok(rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+        Record::Lane { source, key, sequence, used_at } => {
+            // Told with all others at the end.
+            counters.counter(source, key, *sequence, *used_at);
+            Ok(false)
         }
     }
 }

@@ -5,8 +5,9 @@ use super::connect::query;
 use super::counters;
 use super::counters::{ATTEMPT_BYTES, DELIVERY_BYTES, Delta, EVENT_BYTES, QUARANTINED_BYTES};
 use super::fault::Fault;
+use super::places::{self, Gone};
 use super::plugin_state;
-use super::types::{Id, big};
+use super::types::{Id, big, maybe_text, text};
 use crate::store::{Pruned, Retention};
 use deadpool_postgres::Transaction;
 use livekit_webhook_core::id::EventId;
@@ -31,7 +32,7 @@ pub async fn step(
 ) -> Result<Pruned, Fault> {
     let most = big(limit.max(1));
     let before = |keep_ms: i64| now.as_millis().saturating_sub(keep_ms);
-    let mut pruned = Pruned::default();
+    let (mut pruned, mut gone) = (Pruned::default(), Gone::default());
     let mut room = most;
     for (status, keep_ms) in [(1, retention.delivered_ms), (2, retention.dead_ms)] {
         // Written out, so that the partial indexes apply.
@@ -51,11 +52,14 @@ pub async fn step(
     let over = before(retention.delivered_ms);
     let rows = query(tx, sql, &[&over, &most, &id_after(over)]).await?;
     let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    pruned.events += remove_events(tx, &ids, delta).await?;
+    pruned.events += remove_events(tx, &ids, &mut gone, delta).await?;
     pruned.quarantined += quarantined(tx, before(retention.quarantined_ms), most, delta).await?;
     if let Some(bytes_max) = retention.bytes_max {
-        for_space(tx, bytes_max, most, &mut pruned, delta).await?;
+        for_space(tx, bytes_max, most, &mut pruned, &mut gone, delta).await?;
     }
+    // After all events: whoever appends one has its key first, then the counter of its lane.
+    gone.write(tx).await?;
+    pruned.lanes = places::prune(tx, before(retention.lanes_ms), most).await?;
     // The last: plugins wait for the spaces that this locks.
     pruned.plugin_state = plugin_state::prune(tx, now, most).await?;
     pruned.is_more = pruned.most() >= limit.max(1) as u64;
@@ -69,6 +73,7 @@ async fn for_space(
     bytes_max: u64,
     most: i64,
     pruned: &mut Pruned,
+    gone: &mut Gone,
     delta: &mut Delta,
 ) -> Result<(), Fault> {
     let stored = i64::try_from(counters::bytes(tx).await?).unwrap_or(i64::MAX);
@@ -98,7 +103,7 @@ async fn for_space(
         }
         remove_deliveries(tx, &ids, 1, delta).await?;
         pruned.deliveries += ids.len() as u64;
-        pruned.events += remove_events(tx, &[event], delta).await?;
+        pruned.events += remove_events(tx, &[event], gone, delta).await?;
     }
     Ok(())
 }
@@ -140,18 +145,29 @@ async fn remove_deliveries(
 }
 
 /// Removes events that nothing points at. One that a delivery was planned for meanwhile stays.
-async fn remove_events(tx: &Transaction<'_>, ids: &[Id], delta: &mut Delta) -> Result<u64, Fault> {
+async fn remove_events(
+    tx: &Transaction<'_>,
+    ids: &[Id],
+    gone: &mut Gone,
+    delta: &mut Delta,
+) -> Result<u64, Fault> {
     if ids.is_empty() {
         return Ok(0);
     }
     let sql = "DELETE FROM plans p WHERE p.event = ANY ($1) AND p.is_bare AND p.state <> 0 \
          AND (SELECT d.id FROM deliveries d WHERE d.event = p.event LIMIT 1) IS NULL \
-         RETURNING p.event";
+         RETURNING p.event, p.sequence IS NOT NULL";
     let rows = query(tx, sql, &[&ids]).await?;
     let ids: Vec<Id> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
-    let sql = "DELETE FROM events WHERE id = ANY ($1) RETURNING octet_length(body)";
-    for row in query(tx, sql, &[&ids]).await? {
+    let placed: Vec<bool> = rows.iter().map(|row| row.try_get(1)).collect::<Result<_, _>>()?;
+    let sql = "DELETE FROM events e USING unnest($1::UUID[], $2::BOOL[]) AS g(id, is_placed) \
+         WHERE e.id = g.id \
+         RETURNING octet_length(e.body), e.source, CASE WHEN g.is_placed THEN e.lane END";
+    for row in query(tx, sql, &[&ids, &placed]).await? {
         delta.bytes -= i64::from(row.try_get::<_, i32>(0)?) + EVENT_BYTES;
+        if let Some(key) = maybe_text(&row, 2)? {
+            gone.add(text(&row, 1)?, key);
+        }
     }
     Ok(ids.len() as u64)
 }

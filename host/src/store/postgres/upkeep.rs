@@ -16,7 +16,7 @@ pub const UPKEEP_MAX: Duration = Duration::from_secs(6 * 3_600);
 const FINDINGS_MAX: i64 = 100;
 
 /// What must not be found. Each gives words for every row that breaks a rule.
-const RULES: [&str; 12] = [
+const RULES: [&str; 13] = [
     "SELECT 'event ' || e.id || ' has no plan' FROM events e \
      WHERE NOT EXISTS (SELECT 1 FROM plans p WHERE p.event = e.id)",
     "SELECT 'plan of ' || p.event || ' has no event' FROM plans p \
@@ -32,8 +32,12 @@ const RULES: [&str; 12] = [
     "SELECT 'event ' || p.event || ' shares its place in its lane' FROM plans p \
      JOIN plans o ON o.lane = p.lane AND o.sequence = p.sequence AND o.event <> p.event",
     "SELECT 'event ' || p.event || ' is ahead of its lane' FROM plans p \
-     JOIN events e ON e.id = p.event JOIN lanes l ON l.source = e.source AND l.key = e.lane \
-     WHERE p.sequence > l.sequence",
+     JOIN events e ON e.id = p.event LEFT JOIN lanes l ON l.source = e.source \
+     AND l.key = e.lane WHERE p.sequence > coalesce(l.sequence, 0)",
+    "SELECT 'the lane ' || l.key || ' of source ' || l.source || ' counts other events than there \
+     are' FROM lanes l LEFT JOIN (SELECT e.source, e.lane, count(*) AS count FROM events e \
+     JOIN plans p ON p.event = e.id WHERE p.sequence IS NOT NULL GROUP BY e.source, e.lane) e \
+     ON e.source = l.source AND e.lane = l.key WHERE l.events <> coalesce(e.count, 0)",
     // The first of a lane goes when nothing before it waits for a plan, and nothing else goes.
     "SELECT 'delivery ' || d.id || CASE WHEN d.is_held THEN ' is held for nothing' \
      ELSE ' goes before its turn' END FROM (SELECT d.*, row_number() OVER \

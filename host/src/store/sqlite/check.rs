@@ -8,7 +8,7 @@ use rusqlite::{Connection, Result};
 const DAMAGES_MAX: i64 = 100;
 
 /// Each counts rows that must not be there.
-const RULES: [(&str, &str); 21] = [
+const RULES: [(&str, &str); 22] = [
     (
         "events have no body",
         "SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT 1 FROM bodies WHERE id = e.body)",
@@ -23,6 +23,12 @@ const RULES: [(&str, &str); 21] = [
         "SELECT count(*) FROM events e WHERE sequence IS NOT NULL AND NOT EXISTS \
          (SELECT 1 FROM lanes l WHERE l.source = e.source AND l.key = e.lane \
          AND l.last >= e.sequence)",
+    ),
+    (
+        "lanes count other events than there are",
+        "SELECT count(*) FROM lanes l LEFT JOIN (SELECT source, lane, count(*) AS count FROM events \
+         WHERE sequence IS NOT NULL GROUP BY source, lane) e ON e.source = l.source \
+         AND e.lane = l.key WHERE l.events != coalesce(e.count, 0)",
     ),
     (
         "deliveries have no event",

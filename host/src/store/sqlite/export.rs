@@ -9,8 +9,9 @@ use bytes::Bytes;
 use livekit_webhook_core::id::DeliveryId;
 use rusqlite::{Connection, Params, Result, Row, params};
 
-const EVENTS: u8 = 0;
-const LANES: u8 = 1;
+// Before the events, which they count.
+const LANES: u8 = 0;
+const EVENTS: u8 = 1;
 const REPLAYS: u8 = 2;
 const DELIVERIES: u8 = 3;
 const ATTEMPTS: u8 = 4;
@@ -33,7 +34,7 @@ pub fn export(
     after: Option<&CopyCursor>,
 ) -> Result<(Vec<Record>, Option<CopyCursor>)> {
     let tx = conn.transaction()?;
-    let (from, key) = after.and_then(|cursor| cursor.0.split_first()).unwrap_or((&EVENTS, &[]));
+    let (from, key) = after.and_then(|cursor| cursor.0.split_first()).unwrap_or((&LANES, &[]));
     let mut page =
         Page { conn: &tx, records: Vec::new(), bytes: ClaimBytes::default(), last: after.cloned() };
     for kind in *from..=PLUGIN_STATE {
@@ -58,8 +59,8 @@ impl Page<'_> {
             }
             LANES => {
                 let (source, key) = two_texts(key);
-                let sql = "SELECT source, key, last FROM lanes WHERE (source, key) > (?1, ?2) \
-                     ORDER BY source, key";
+                let sql = "SELECT source, key, last, used_at FROM lanes \
+                     WHERE (source, key) > (?1, ?2) ORDER BY source, key";
                 self.rows(kind, sql, [source, key], lane)
             }
             REPLAYS => {
@@ -159,7 +160,8 @@ fn plugin_state(row: &Row<'_>) -> Result<(Vec<u8>, usize, Record)> {
 fn lane(row: &Row<'_>) -> Result<(Vec<u8>, usize, Record)> {
     let (source, key): (String, String) = (row.get(0)?, row.get(1)?);
     let place = [source.as_bytes(), &[0], key.as_bytes()].concat();
-    Ok((place, 0, Record::Lane { source, key, sequence: row.get(2)? }))
+    let (sequence, used_at) = (row.get(2)?, rows::time(row, 3)?);
+    Ok((place, 0, Record::Lane { source, key, sequence, used_at }))
 }
 
 fn delivery(row: &Row<'_>) -> Result<(Vec<u8>, usize, Record)> {

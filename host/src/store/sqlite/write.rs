@@ -56,7 +56,7 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
     let is_new = answer == Appended::Stored;
     let plan = if is_new { PlanState::Unplanned } else { PlanState::Conflict };
     let sequence = match &event.lane {
-        Some(key) if is_new => Some(next_in_lane(scope.conn, &event.source, key)?),
+        Some(key) if is_new => Some(next_in_lane(scope.conn, key, event)?),
         _ => None,
     };
     let sql = "INSERT INTO events (id, source, dedupe_key, kind, room, lane, created_at, \
@@ -82,10 +82,12 @@ pub fn append(scope: &mut Scope<'_>, event: &NewEvent) -> Result<Appended> {
     Ok(answer)
 }
 
-fn next_in_lane(conn: &Connection, source: &str, key: &str) -> Result<i64> {
-    let sql = "INSERT INTO lanes (source, key, last) VALUES (?1, ?2, 1) \
-         ON CONFLICT DO UPDATE SET last = last + 1 RETURNING last";
-    conn.prepare_cached(sql)?.query_row([source, key], |row| row.get(0))
+fn next_in_lane(conn: &Connection, key: &str, event: &NewEvent) -> Result<i64> {
+    let sql = "INSERT INTO lanes (source, key, last, used_at, events) VALUES (?1, ?2, 1, ?3, 1) \
+         ON CONFLICT DO UPDATE SET last = last + 1, events = events + 1, \
+         used_at = max(used_at, excluded.used_at) RETURNING last";
+    let values = params![event.source, key, event.received_at.as_millis()];
+    conn.prepare_cached(sql)?.query_row(values, |row| row.get(0))
 }
 
 /// Looks at every event under the same key within the window: the same body makes a duplicate, of

@@ -181,7 +181,8 @@ fn what_belongs_to_endpoints() {
             expires_at,
         }));
     }
-    check(&Record::Lane { source: "prod".to_owned(), key: "r".to_owned(), sequence: 9 });
+    let (source, key) = ("prod".to_owned(), "r".to_owned());
+    check(&Record::Lane { source, key, sequence: 9, used_at: at(8) });
 }
 
 #[test]

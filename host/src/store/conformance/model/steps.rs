@@ -282,6 +282,7 @@ impl Run<'_> {
             delivered_ms: 60_000,
             dead_ms: 200_000,
             quarantined_ms: 100_000,
+            lanes_ms: 80_000,
             bytes_max: None,
         };
         for store in [self.store, &self.model] {

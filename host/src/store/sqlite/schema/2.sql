@@ -5,7 +5,7 @@ ALTER TABLE events ADD COLUMN sequence INTEGER;
 CREATE INDEX events_lane ON events (source || '/' || lane, sequence)
     WHERE plan = 0 AND sequence IS NOT NULL;
 
--- The last place given in each lane. A row stays for ever: no place is given twice.
+-- The last place given in each lane.
 CREATE TABLE lanes (
     source TEXT NOT NULL,
     key TEXT NOT NULL,

@@ -36,6 +36,7 @@ fn the_way_of_an_event_reads_indexes_and_nothing_else() {
         ),
         (write::prune::DELIVERED, "deliveries USING INDEX deliveries_delivered (updated_at<?)"),
         (write::prune::DEAD, "deliveries USING INDEX deliveries_dead (updated_at<?)"),
+        (write::prune::IDLE, "lanes USING COVERING INDEX lanes_idle (used_at<?)"),
         (candidates::EVENTS, "events USING PRIMARY KEY (id>? AND id<?)"),
         (
             read::STATE_KEYS,

@@ -1,9 +1,11 @@
 //! Files of older versions.
 
 use super::*;
+use crate::store::Retention;
 use crate::store::conformance::{claim_due, stored};
 use livekit_webhook_core::attempt::Outcome;
 use livekit_webhook_core::delivery::{DeadReason, State};
+use livekit_webhook_core::time::Timestamp;
 
 /// A file as version 1 left it: three events of one lane and one of none, planned, unplanned and a
 /// conflict, with deliveries in all three states.
@@ -71,6 +73,44 @@ async fn a_file_of_version_1_is_brought_up() {
     drop(store);
     // A second time there is nothing to do.
     assert_eq!(open(&path).check().await.unwrap(), []);
+}
+
+/// What is in use is counted; what is not in use by now is kept from now on.
+#[tokio::test]
+async fn counters_of_lanes_come_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    version_1(&path);
+    let conn = Connection::open(&path).unwrap();
+    conn.execute_batch(include_str!("../schema/2.sql")).unwrap();
+    conn.execute_batch(include_str!("../schema/3.sql")).unwrap();
+    conn.execute_batch("INSERT INTO lanes VALUES ('prod', 'gone', 7)").unwrap();
+    conn.pragma_update(None, "user_version", 3).unwrap();
+    drop(conn);
+    let store = open(&path);
+    assert_eq!(store.check().await.unwrap(), []);
+    let counters = |conn: &mut Connection| {
+        let sql = "SELECT key, last, used_at, events FROM lanes ORDER BY key";
+        let mut statement = conn.prepare(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get(0)?, row.get(1)?, Timestamp::from_millis(row.get(2)?), row.get(3)?))
+        });
+        rows?.collect::<rusqlite::Result<Vec<(String, i64, Timestamp, i64)>>>()
+    };
+    let found = store.read(counters).await.unwrap();
+    let migrated_at = found[0].2;
+    let in_use = ("r".to_owned(), 2, event(3).received_at, 2);
+    assert_eq!(found, [("gone".to_owned(), 7, migrated_at, 0), in_use]);
+    assert!(migrated_at > later(365 * 24 * 3_600_000), "{migrated_at:?}");
+    let retention = Retention { delivered_ms: i64::MAX, ..Retention::default() };
+    for (kept_ms, expect) in [(retention.lanes_ms - 1, 0), (retention.lanes_ms, 1)] {
+        let now = migrated_at.plus_millis(kept_ms);
+        assert_eq!(store.prune(now, &retention, 9).await.unwrap().lanes, expect);
+    }
+    let next = NewEvent { lane: Some("r".to_owned()), ..event(5) };
+    store.append(next).await.unwrap();
+    assert_eq!(store.event(event(5).id).await.unwrap().unwrap().sequence, Some(3));
+    assert_eq!(store.check().await.unwrap(), []);
 }
 
 /// A step that fails leaves the file at the version it had.

@@ -5,7 +5,7 @@ use crate::store::conformance::plan;
 use crate::store::{Finding, Retention};
 
 const ALL: Retention =
-    Retention { delivered_ms: 0, dead_ms: 0, quarantined_ms: 0, bytes_max: None };
+    Retention { delivered_ms: 0, dead_ms: 0, quarantined_ms: 0, lanes_ms: 0, bytes_max: None };
 
 #[tokio::test]
 async fn what_is_pruned_gives_its_space_back() {
@@ -48,6 +48,10 @@ async fn damage_is_told() {
         (
             "UPDATE deliveries SET held = 1, lane = 'prod/r'",
             "1 lanes stand still with nothing before them",
+        ),
+        (
+            "INSERT INTO lanes (source, key, last, used_at, events) VALUES ('prod', 'r', 1, 0, 1)",
+            "1 lanes count other events than there are",
         ),
         ("UPDATE deliveries SET status = 1", "1 deliveries were delivered without an attempt"),
         ("UPDATE store SET pending = 7", "6 deliveries that are owed are counted wrong"),

@@ -7,7 +7,7 @@ use crate::store::sqlite::rows::{plan_column, state_columns};
 use crate::store::{NewEvent, PlanState, Quarantined, Record, StoredDelivery, StoredEvent};
 use livekit_webhook_core::delivery::State;
 use livekit_webhook_core::time::Timestamp;
-use rusqlite::{Result, params};
+use rusqlite::{Connection, Result, params};
 
 /// Tells how many were new.
 pub fn import(scope: &mut Scope<'_>, records: &[Record]) -> Result<u64> {
@@ -62,17 +62,30 @@ fn import_one(scope: &mut Scope<'_>, record: &Record) -> Result<bool> {
         Record::PluginState { space, key, stored } => {
             plugin_state::import(scope.conn, space, key, stored)
         }
-        Record::Lane { source, key, sequence } => {
-            let sql = "INSERT INTO lanes (source, key, last) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO NOTHING";
-            let values = params![source, key, sequence];
-            let is_new = scope.conn.prepare_cached(sql)?.execute(values)? > 0;
-            // No place is given twice, whoever gave it.
-            let sql = "UPDATE lanes SET last = ?3 WHERE source = ?1 AND key = ?2 AND last < ?3";
-            scope.conn.prepare_cached(sql)?.execute(values)?;
+        Record::Lane { source, key, sequence, used_at } => {
+            let sql = "SELECT NOT EXISTS (SELECT 1 FROM lanes WHERE source = ?1 AND key = ?2)";
+            let is_new =
+                scope.conn.prepare_cached(sql)?.query_row([source, key], |row| row.get(0))?;
+            import_lane(scope.conn, (source, key), *sequence, *used_at, 0)?;
             Ok(is_new)
         }
     }
+}
+
+/// Adds to a lane's counter. Never back: of two that are stored none may get the same place.
+fn import_lane(
+    conn: &Connection,
+    (source, key): (&str, &str),
+    sequence: i64,
+    used_at: Timestamp,
+    events: i64,
+) -> Result<()> {
+    let sql = "INSERT INTO lanes (source, key, last, used_at, events) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT DO UPDATE SET last = max(last, excluded.last), \
+         used_at = max(used_at, excluded.used_at), events = events + excluded.events";
+    let values = params![source, key, sequence, used_at.as_millis(), events];
+    conn.prepare_cached(sql)?.execute(values)?;
+    Ok(())
 }
 
 fn import_event(scope: &mut Scope<'_>, stored: &StoredEvent, plan_at: Timestamp) -> Result<bool> {
@@ -105,6 +118,9 @@ fn import_event(scope: &mut Scope<'_>, stored: &StoredEvent, plan_at: Timestamp)
         stored.note,
         stored.sequence,
     ])?;
+    if let (Some(key), Some(sequence)) = (&event.lane, stored.sequence) {
+        import_lane(scope.conn, (&event.source, key), sequence, received_at, 1)?;
+    }
     scope.effects.unplanned += i64::from(stored.plan == PlanState::Unplanned);
     Ok(true)
 }

@@ -29,6 +29,10 @@ pub const DELIVERED: &str = "SELECT id, event FROM deliveries INDEXED BY deliver
 pub const DEAD: &str = "SELECT id, event FROM deliveries INDEXED BY deliveries_dead \
      WHERE status = 2 AND updated_at <= ?1 ORDER BY updated_at, id LIMIT ?2";
 
+/// Counters of lanes that nothing is stored of, last used by a time, oldest first.
+pub const IDLE: &str = "SELECT source, key FROM lanes INDEXED BY lanes_idle \
+     WHERE events = 0 AND used_at <= ?1 ORDER BY used_at LIMIT ?2";
+
 const WALK: &str = "SELECT id, plan != 0 AND received_at <= ?3 FROM events \
      WHERE id > ?1 AND id < ?4 ORDER BY id LIMIT ?2";
 
@@ -55,6 +59,7 @@ pub fn prune(
     if let Some(bytes_max) = retention.bytes_max {
         step.oversize(bytes_max, &mut walks)?;
     }
+    step.lanes(ended_by(retention.lanes_ms))?;
     let mut pruned = step.pruned;
     pruned.plugin_state = plugin_state::prune(scope.conn, now, limit)?;
     pruned.is_more = pruned.is_more || pruned.most() >= limit;
@@ -185,10 +190,25 @@ impl Step<'_, '_> {
     }
 
     fn event(&mut self, id: [u8; 16]) -> Result<()> {
-        let sql = "DELETE FROM events WHERE id = ?1 RETURNING body";
-        let body = self.scope.conn.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+        let sql = "DELETE FROM events WHERE id = ?1 \
+             RETURNING body, source, iif(sequence IS NULL, NULL, lane)";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let (body, source, lane): (i64, String, Option<String>) =
+            self.scope.conn.prepare_cached(sql)?.query_row([id], read)?;
+        if let Some(key) = lane {
+            let sql = "UPDATE lanes SET events = events - 1 WHERE source = ?1 AND key = ?2";
+            self.scope.conn.prepare_cached(sql)?.execute([source, key])?;
+        }
         self.pruned.events += 1;
         remove_body(self.scope.conn, body)
+    }
+
+    /// Counters of lanes of which nothing is stored, after all events of this step are gone.
+    fn lanes(&mut self, used_by: Timestamp) -> Result<()> {
+        let sql = format!("DELETE FROM lanes WHERE (source, key) IN ({IDLE})");
+        let values = params![used_by.as_millis(), self.limit.cast_signed()];
+        self.pruned.lanes = self.scope.conn.prepare_cached(&sql)?.execute(values)? as u64;
+        Ok(())
     }
 }
 
