@@ -104,3 +104,34 @@ pub fn label(fault: &Fault) -> &'static str {
         Fault::Unavailable => "unavailable",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_quarantine_doubles_up_to_its_limit() {
+        let now = Timestamp::from_millis(1_000);
+        for (attempt, expect_ms) in
+            [(0, 60_000), (1, 60_000), (2, 120_000), (4, 480_000), (5, 600_000), (99, 600_000)]
+        {
+            assert_eq!(wait_ms(None, now, attempt), expect_ms, "attempt {attempt}");
+        }
+        assert_eq!(wait_ms(Some(now.plus_millis(7)), now, 1), 7);
+        assert_eq!(wait_ms(Some(now.plus_millis(-7)), now, 1), 1, "never in the past");
+    }
+
+    #[test]
+    fn a_rooms_share_is_even_and_another_for_each_plugin() {
+        let shares = |plugin: &str| -> Vec<u8> {
+            (0..1_000).map(|room| share(plugin, &format!("room-{room}"))).collect()
+        };
+        let (one, two) = (shares("one"), shares("two"));
+        assert_eq!(one, shares("one"));
+        assert!(one.iter().all(|share| *share < 100));
+        let canary = one.iter().filter(|share| **share < 5).count();
+        assert!((20..100).contains(&canary), "{canary} of 1,000 rooms are in the first 5 %");
+        let same = one.iter().zip(&two).filter(|(one, two)| one == two).count();
+        assert!(same < 50, "{same} rooms stand at the same place for two plugins");
+    }
+}

@@ -1,13 +1,15 @@
 //! What a capsule tells, and what it keeps to itself.
 
 use super::*;
-use crate::plugin::deploy::capsule::Capsule;
+use crate::plugin::deploy::capsule::{CAPSULE_BYTES_MAX, CAPSULES_MAX, Capsule};
+use crate::plugin::deploy::folder::Folder;
 use crate::plugin::load;
 use crate::plugin::manifest::Manifest;
 use crate::plugin::permission::StateAccess;
 use crate::plugin::tests::ENGINE;
 use crate::plugin::tests::doubles::Script;
 use crate::plugin::witness::Witness;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// `evil-io` sends `body` when the room is called `evil:send`.
@@ -87,4 +89,24 @@ async fn a_capsule_whose_mark_the_schema_refuses_replays_with_the_configuration(
     capsule.config = serde_json::from_slice(&options.config).unwrap();
     let replayed = capsule.replay(&ENGINE, wasm).await.unwrap();
     assert_eq!(replayed.kind(), "ok");
+}
+
+#[tokio::test]
+async fn capsules_are_for_their_owner_and_have_limits_in_number_and_size() {
+    let (mut capsule, _, _) = capsule("").await;
+    let base = tempfile::tempdir().unwrap();
+    let folder = Folder::new(base.path(), "sends");
+    let path = capsule.write(&folder).unwrap().unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    for number in 1..CAPSULES_MAX {
+        folder.write(&format!("capsules/{number}.json"), b"{}").unwrap();
+    }
+    assert_eq!(capsule.write(&folder).unwrap(), Some(path.clone()), "the same one again");
+    std::fs::rename(&path, path.with_file_name("another.json")).unwrap();
+    assert_eq!(capsule.write(&folder).unwrap(), None, "one too many");
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    capsule.config = serde_json::Value::String("x".repeat(CAPSULE_BYTES_MAX));
+    let error = capsule.write(&folder).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+    assert!(!path.exists());
 }
